@@ -1,0 +1,2 @@
+// Package sim is the engine of a simulated endpoint, in virtual time.
+package sim
