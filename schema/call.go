@@ -138,6 +138,14 @@ const (
 	PurposeSide    = "side"    // anything else off the main chain
 )
 
+// Kinds of chunks.
+const (
+	ChunkText      = 0
+	ChunkReasoning = 1
+	ChunkTool      = 2
+	ChunkOther     = 3
+)
+
 // API formats.
 const (
 	FormatChat      = "openai.chat"

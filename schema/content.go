@@ -19,12 +19,20 @@ type ToolCall struct {
 	ParallelGroup   *int32  `parquet:"parallel_group,optional"`
 	WallUS          *int64  `parquet:"wall_us,optional"`
 	InternalUS      *int64  `parquet:"internal_us,optional"`
-	TimingSource    string  `parquet:"timing_source,dict"` // proxy_gap, harness, otel, import
+	TimingSource    string  `parquet:"timing_source,dict"` // one of the Timing constants
 	IsError         *bool   `parquet:"is_error,optional"`
 	ExitCode        *int32  `parquet:"exit_code,optional"`
 	SubTrajectoryID *string `parquet:"subagent_trajectory_id,optional,dict"`
 	ExtraJSON       *string `parquet:"extra_json,optional"`
 }
+
+// Where a tool call's times come from.
+const (
+	TimingProxyGap = "proxy_gap" // the next request's start minus the tool call's end: an upper bound
+	TimingHarness  = "harness"   // the harness reported it
+	TimingOTel     = "otel"      // a span of the harness
+	TimingImport   = "import"    // the imported file had it
+)
 
 // Item is one row of the items table: one element of a context exactly as it
 // was serialised on the wire, by the hash of its bytes. Item indexes are dense

@@ -12,7 +12,7 @@ import (
 )
 
 // readRows is how many rows are decoded at a time.
-const readRows = 64
+const readRows = 16
 
 // Read returns the rows of a file in order. Iteration ends after the first
 // error, which comes with a zero T. The file is open only while the loop runs;
@@ -27,7 +27,7 @@ const readRows = 64
 // the file could not be opened, or it is of another table or major version.
 // All name the file.
 //
-// Memory: about one page of each column, and 64 rows. Lists that are empty or
+// Memory: about one page of each column, and 16 rows. Lists that are empty or
 // were written from nil read as empty lists.
 func Read[T any](path string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
@@ -137,7 +137,6 @@ type group[T any] struct {
 	f    *file
 	rows *parquet.GenericReader[T]
 	left int64 // rows that the footer promises
-	done int64
 }
 
 func openGroup[T any](f *file, g int) (*group[T], error) {

@@ -55,3 +55,9 @@ const (
 	TierScrubbed = "scrubbed" // secrets and personal data replaced
 	TierHashed   = "hashed"   // no content, prefix blocks only
 )
+
+// Kinds of sources. An import's kind is SourceImport, a colon and the format.
+const (
+	SourceProxy  = "proxy"
+	SourceImport = "import"
+)
