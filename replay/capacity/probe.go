@@ -15,13 +15,13 @@ type Probe func(ctx context.Context, a Ask, enough func(Window) bool) (Window, e
 
 // Ask is one probe to run. Times are on the run's clock (virtual or real).
 type Ask struct {
-	Index int           // of the probe within the search, from 0
-	Level int           // concurrent agents, at least 1
-	Seed  uint64        // of the population and the salts
-	Warm  time.Duration // after every agent has completed a call
-	Min   time.Duration // enough is not asked before this much was measured
-	Max   time.Duration // longest window
-	Look  time.Duration // between two questions; 0 means Min
+	Index int           `json:"index"`       // of the probe within the search, from 0
+	Level int           `json:"level"`       // concurrent agents, at least 1
+	Seed  uint64        `json:"seed,string"` // of the population and the salts
+	Warm  time.Duration `json:"warm_ns"`     // after every agent has completed a call
+	Min   time.Duration `json:"min_ns"`      // enough is not asked before this much was measured
+	Max   time.Duration `json:"max_ns"`      // longest window
+	Look  time.Duration `json:"look_ns"`     // between two questions; 0 means Min
 }
 
 // Window is what a probe measured.
@@ -39,7 +39,7 @@ type Window struct {
 
 // Means are per-call means.
 type Means struct {
-	Input    float64 // prompt tokens
-	Uncached float64 // prompt tokens that an infinite cache would not hold
-	Output   float64 // output tokens
+	Input    float64 `json:"input"`    // prompt tokens
+	Uncached float64 `json:"uncached"` // prompt tokens that an infinite cache would not hold
+	Output   float64 `json:"output"`   // output tokens
 }
