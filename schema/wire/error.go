@@ -1,12 +1,14 @@
 package wire
 
 import (
-	"net/http"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 )
+
+// tooManyRequests is the HTTP status of a rate limit.
+const tooManyRequests = 429
 
 // maxMessage is the most bytes of an error message that are kept.
 const maxMessage = 500
@@ -90,7 +92,7 @@ func clip(text string) string {
 // be the text of an error inside a stream, with status 200. A 429 is a rate limit
 // whatever it says.
 func IsContextOverflow(status int, body []byte) bool {
-	if status == http.StatusTooManyRequests {
+	if status == tooManyRequests {
 		return false
 	}
 	if status < 300 && gjson.ValidBytes(body) {

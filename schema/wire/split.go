@@ -90,6 +90,7 @@ func (p *splitter) slot(start, length int, sep []byte, elements []Element) {
 // one message and the next one, with three, share an envelope.
 func (p *splitter) usualSep() []byte {
 	s := scanner{b: p.b}
+	s.space()
 	s.open('{')
 	if s.member(true) {
 		s.skip()
