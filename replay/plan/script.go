@@ -1,6 +1,10 @@
 package plan
 
-import "time"
+import (
+	"time"
+
+	"github.com/capstan-bench/capstan/schema"
+)
 
 // Point is a moment of a step, or of the play, that a later step can hang on.
 type Point uint8
@@ -34,7 +38,7 @@ const (
 
 // Step is one call of a script. It is due when the last of its edges has fired.
 type Step struct {
-	Call   int32 // index into the session's calls, for samples
+	Call   int32 // index into Script.Calls
 	Lane   int32 // trajectory; lane 0 is the root
 	After  []Edge
 	Body   Body
@@ -73,9 +77,43 @@ type Piece struct {
 // built, so plays share it.
 type Script struct {
 	Session string
-	Lanes   []string // trajectory ids; a step's Lane is an index
-	Calls   []CallRef
-	Steps   []Step
+	Lanes   []string      // trajectory ids; a step's Lane is an index
+	Calls   []CallRef     // of the session, in its order
+	Steps   []Step        // in the order of their recorded, capped time
+	Idle    time.Duration // after the last step is done, before the agent's next play
+
+	links *links // nil in a script that Build did not make
+}
+
+// Sample is a step's sample before it is sent: who it is and what is planned
+// for it. Agent, play, probe, level and target are the driver's to fill in.
+func (s *Script) Sample(step int32) schema.Sample {
+	st := &s.Steps[step]
+	ref := s.Calls[st.Call]
+	role := schema.RoleMeasured
+	if st.Role == Prime {
+		role = schema.RolePrime
+	}
+	return schema.Sample{
+		SessionID:     s.Session,
+		TrajectoryID:  s.Lanes[ref.Lane],
+		CallIndex:     ref.Index,
+		Turn:          st.Turn,
+		Role:          role,
+		PlannedInput:  st.Input,
+		PlannedOutput: int64(st.Output),
+		IdealCached:   st.Ideal,
+	}
+}
+
+// Marks are the shares of a step's answer that later steps hang on, ascending
+// and without repeats. A driver notes Token at each of them; in an answer of n
+// planned tokens, share f falls on token ceil(f·n). The slice is borrowed.
+func (s *Script) Marks(step int32) []float32 {
+	if s.links == nil {
+		return link(s.Steps).marks[step]
+	}
+	return s.links.marks[step]
 }
 
 // CallRef names a recorded call.

@@ -1,0 +1,56 @@
+package plan
+
+import "time"
+
+// Stagger lies between the starts of two agents that follow one another, so
+// that a probe does not open with one burst of connections.
+const Stagger = 10 * time.Millisecond
+
+// Population is the agents of one probe: where on the ring of sessions each of
+// them starts, and what it plays. It is a pure function of the plan and the
+// seed, so any number of machines agrees on it, and the agents of a level are
+// among those of every higher level. It is safe for concurrent use.
+type Population struct {
+	plan  *Plan
+	seed  uint64
+	level int
+	ring  ring
+}
+
+// Population is the agents of a probe with a seed at a level.
+func (p *Plan) Population(seed uint64, level int) *Population {
+	return &Population{p, seed, level, newRing(p.tracks, seed)}
+}
+
+// Level is the number of agents.
+func (p *Population) Level() int { return p.level }
+
+// Start is when an agent begins its play 0, from the start of the probe.
+func (p *Population) Start(agent int) time.Duration { return time.Duration(agent) * Stagger }
+
+// ProbeSalt is the salt that all plays of the probe share.
+func (p *Population) ProbeSalt() Salt { return newSalt(p.seed, 3) }
+
+// Play is what an agent plays as its nth, from 0, and the play's salt. Play 0
+// begins where the agent stands on the ring, which is most often inside a
+// session: see METHOD.md, "Load unit". Later plays are the whole sessions that
+// follow on the ring. An agent begins a play when the last step of the one
+// before is done and that script's Idle has passed.
+func (p *Population) Play(agent, n int) (*Script, Salt) {
+	salt := newSalt(p.seed, 4, uint64(agent), uint64(n))
+	place, into := p.ring.find(p.ring.offset(p.seed, agent))
+	first := p.plan.tracks[p.ring.at(place, 0)]
+	late := !first.sends(into)
+	if late {
+		place++ // nothing of that session is left to send
+	}
+	t := p.plan.tracks[p.ring.at(place, n%len(p.ring.order))]
+	switch {
+	case n > 0:
+		return t.script, salt
+	case late:
+		return t.after(first.length - into), salt
+	default:
+		return t.enter(into), salt
+	}
+}
