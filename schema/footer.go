@@ -167,21 +167,28 @@ func wanted(want, have *parquet.Schema) map[string]bool {
 }
 
 // checkGroups checks what the footer says about row groups and their chunks:
-// every chunk is the column that stands at its place in the schema, lies
-// before the footer, and uses a codec and encodings that Writer uses.
+// every chunk is the column that stands at its place in the schema, lies behind
+// the one before it and before the footer, and uses a codec and encodings that
+// Writer uses.
 func (f *file) checkGroups() error {
 	meta := f.parquet.Metadata()
 	paths := f.parquet.Schema().Columns()
 	var rows int64
+	last := int64(len(magic)) // where the chunk before ends
 	for g := range meta.RowGroups {
 		group := &meta.RowGroups[g]
 		if len(group.Columns) != len(paths) {
 			return fmt.Errorf("row group %d: %d columns, the schema has %d", g, len(group.Columns), len(paths))
 		}
 		for c := range group.Columns {
-			if err := f.checkChunk(&group.Columns[c], paths[c]); err != nil {
+			if err := checkChunk(&group.Columns[c], paths[c]); err != nil {
 				return fmt.Errorf("row group %d: column %s: %w", g, strings.Join(paths[c], "."), err)
 			}
+			start, end := span(&group.Columns[c].MetaData)
+			if start < last || end < start || end > f.footer {
+				return fmt.Errorf("row group %d: column %s: its chunk cannot lie at [%d, %d)", g, strings.Join(paths[c], "."), start, end)
+			}
+			last = end
 		}
 		rows += group.NumRows
 	}
@@ -191,7 +198,7 @@ func (f *file) checkGroups() error {
 	return nil
 }
 
-func (f *file) checkChunk(chunk *format.ColumnChunk, path []string) error {
+func checkChunk(chunk *format.ColumnChunk, path []string) error {
 	meta := &chunk.MetaData
 	if !slices.Equal(meta.PathInSchema, path) {
 		return fmt.Errorf("its chunk calls itself %q", strings.Join(meta.PathInSchema, "."))
@@ -208,10 +215,6 @@ func (f *file) checkChunk(chunk *format.ColumnChunk, path []string) error {
 		if !allowed(e) {
 			return fmt.Errorf("encoding %v is not allowed", e)
 		}
-	}
-	start, end := span(meta)
-	if start < int64(len(magic)) || end < start || end > f.footer {
-		return fmt.Errorf("its chunk lies at [%d, %d), outside of the file", start, end)
 	}
 	return nil
 }

@@ -53,6 +53,7 @@ type pages struct {
 	dictionary bool // was seen
 	rows       int64
 	values     int64
+	nulls      int64
 	plain      int64 // bytes before compression, headers included
 }
 
@@ -62,6 +63,9 @@ func (p *pages) walk(r io.ReaderAt, rows int64) error {
 		h, size, err := pageHeader(r, at, end)
 		if err != nil {
 			return fmt.Errorf("page at %d: %w", at, err)
+		}
+		if h.Type == format.DataPageV2 && p.rows == 0 && at != p.meta.DataPageOffset {
+			return fmt.Errorf("page at %d: the first, the footer says %d", at, p.meta.DataPageOffset)
 		}
 		body := at + int64(size)
 		if err := p.add(h, size, end-body); err != nil {
@@ -77,6 +81,8 @@ func (p *pages) walk(r io.ReaderAt, rows int64) error {
 		return fmt.Errorf("pages have %d rows, the row group has %d", p.rows, rows)
 	case p.values != p.meta.NumValues:
 		return fmt.Errorf("pages have %d values, the footer says %d", p.values, p.meta.NumValues)
+	case p.nulls != p.meta.Statistics.NullCount:
+		return fmt.Errorf("pages have %d nulls, the footer says %d", p.nulls, p.meta.Statistics.NullCount)
 	case p.plain != p.meta.TotalUncompressedSize:
 		return fmt.Errorf("pages have %d bytes, the footer says %d", p.plain, p.meta.TotalUncompressedSize)
 	}
@@ -137,6 +143,7 @@ func (p *pages) addData(d *format.DataPageHeaderV2, h *format.PageHeader) error 
 	}
 	p.rows += int64(d.NumRows)
 	p.values += int64(d.NumValues)
+	p.nulls += int64(d.NumNulls)
 	return nil
 }
 
@@ -164,18 +171,18 @@ func pageHeader(r io.ReaderAt, at, end int64) (*format.PageHeader, int, error) {
 	}
 }
 
-// checksum checks a page whose header gives the checksum 0, which parquet-go
-// takes for none.
+// checksum compares a page's body with its checksum where parquet-go does not:
+// in dictionaries, and where the checksum is 0, which it takes for none.
 func checksum(r io.ReaderAt, h *format.PageHeader, body int64) error {
-	if h.CRC != 0 {
+	if h.CRC != 0 && h.Type != format.DictionaryPage {
 		return nil
 	}
 	b := make([]byte, h.CompressedPageSize)
 	if _, err := r.ReadAt(b, body); err != nil {
 		return err
 	}
-	if crc32.ChecksumIEEE(b) != 0 {
-		return errors.New("no checksum")
+	if crc32.ChecksumIEEE(b) != uint32(h.CRC) {
+		return errors.New("its checksum is wrong")
 	}
 	return nil
 }

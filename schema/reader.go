@@ -82,6 +82,7 @@ type file struct {
 	os      *os.File
 	parquet *parquet.File
 	footer  int64           // offset of the footer: where the row groups must have ended
+	rows    int64           // read so far
 	want    map[string]bool // columns that will be decoded; nil means all may be
 }
 
@@ -171,20 +172,22 @@ func (r *group[T]) read(buf []T) (n int, err error) {
 	case r.left < 0, err == io.EOF && r.left > 0, err == nil && n == 0:
 		return 0, r.f.corrupt(fmt.Errorf("row group ends %d rows off the footer's count", r.left))
 	}
-	if err := validate(buf[:n]); err != nil {
+	if err := validate(buf[:n], r.f.rows); err != nil {
 		return 0, r.f.corrupt(err)
 	}
+	r.f.rows += int64(n)
 	return n, err
 }
 
-func validate[T any](rows []T) error {
+// validate validates rows, the first of which has the number first.
+func validate[T any](rows []T, first int64) error {
 	for i := range rows {
 		v, ok := any(&rows[i]).(validator)
 		if !ok {
 			return nil
 		}
 		if err := v.Validate(); err != nil {
-			return fmt.Errorf("row: %w", err)
+			return fmt.Errorf("row %d: %w", first+int64(i), err)
 		}
 	}
 	return nil
