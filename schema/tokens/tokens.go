@@ -51,8 +51,8 @@ func Open(name string) (*Tokenizer, error) {
 func (t *Tokenizer) Name() string { return t.name }
 
 // Count is the number of tokens of text. Words that stand for control tokens of a
-// model count as ordinary text, as they do in a message. Invalid UTF-8 is counted
-// byte by byte as the vocabulary has it.
+// model count as ordinary text, as they do in a message. Invalid UTF-8 has a count
+// too, which other implementations may not share.
 func (t *Tokenizer) Count(text []byte) int {
 	if t.codec == nil {
 		return (len(text) + 3) / 4

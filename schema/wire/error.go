@@ -18,7 +18,7 @@ const maxMessage = 500
 // message itself, cut to its first 500 bytes. code is the most telling of what is
 // there (a named code, a type or status, a number), or "".
 func ErrorText(body []byte) (code, message string) {
-	text := strings.TrimSpace(string(body))
+	text := strings.TrimSpace(strings.ToValidUTF8(string(body), "\ufffd"))
 	for range 3 { // ollama wraps the error of its engine as JSON in a string
 		if !gjson.Valid(text) {
 			break
