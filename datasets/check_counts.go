@@ -33,7 +33,7 @@ func (c *checker) counts() {
 type sums struct {
 	calls, tools, items, children         int
 	input, read, write, output, reasoning int64
-	contextItems                          []bool // seen
+	seen                                  []bool // items of contexts and outputs
 }
 
 func (t *sums) add(call *schema.Call, items int) {
@@ -43,15 +43,23 @@ func (t *sums) add(call *schema.Call, items int) {
 	t.write += value(call.CacheWriteTokens)
 	t.output += value(call.OutputTokens)
 	t.reasoning += value(call.ReasoningTokens)
-	if t.contextItems == nil {
-		t.contextItems = make([]bool, items)
+	if t.seen == nil {
+		t.seen = make([]bool, items)
 	}
 	for _, r := range call.ContextRanges {
-		for item := max(r.StartItem, 0); int(item) < min(int(r.EndItem), items); item++ {
-			if !t.contextItems[item] {
-				t.contextItems[item] = true
-				t.items++
-			}
+		t.see(r.StartItem, r.EndItem)
+	}
+	if call.OutputStartItem != nil && call.OutputEndItem != nil {
+		t.see(*call.OutputStartItem, *call.OutputEndItem)
+	}
+}
+
+// see counts the items of a range that were not counted before.
+func (t *sums) see(start, end int32) {
+	for item := max(start, 0); int(item) < min(int(end), len(t.seen)); item++ {
+		if !t.seen[item] {
+			t.seen[item] = true
+			t.items++
 		}
 	}
 }
