@@ -28,6 +28,10 @@ func (p *Population) Level() int { return p.level }
 // Start is when an agent begins its play 0, from the start of the probe.
 func (p *Population) Start(agent int) time.Duration { return time.Duration(agent) * Stagger }
 
+// Offset is an agent's place on the ring when it starts, from the start of the
+// first session: 0 up to Plan.Ring.
+func (p *Population) Offset(agent int) time.Duration { return p.ring.offset(p.seed, agent) }
+
 // ProbeSalt is the salt that all plays of the probe share.
 func (p *Population) ProbeSalt() Salt { return newSalt(p.seed, 3) }
 
@@ -38,7 +42,7 @@ func (p *Population) ProbeSalt() Salt { return newSalt(p.seed, 3) }
 // before is done and that script's Idle has passed.
 func (p *Population) Play(agent, n int) (*Script, Salt) {
 	salt := newSalt(p.seed, 4, uint64(agent), uint64(n))
-	place, into := p.ring.find(p.ring.offset(p.seed, agent))
+	place, into := p.ring.find(p.Offset(agent))
 	first := p.plan.tracks[p.ring.at(place, 0)]
 	late := !first.sends(into)
 	if late {
