@@ -11,8 +11,10 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -207,4 +209,54 @@ func BenchmarkChunk(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/chunks, "ns/chunk")
+}
+
+// stalled is a canned connection that stops before the end of its answer.
+type stalled struct {
+	canned
+	reached chan<- bool
+	resume  <-chan bool
+}
+
+func (c *stalled) Read(p []byte) (int, error) {
+	if c.next == len(c.pieces)-1 {
+		c.reached <- true
+		<-c.resume
+	}
+	return c.canned.Read(p)
+}
+
+// What an agent holds while its answer streams: heap and stacks, the
+// connection's read buffer included, the kernel's share not.
+func BenchmarkStreamMemory(b *testing.B) {
+	const streams = 500
+	var each float64
+	for b.Loop() {
+		reached, resume := make(chan bool), make(chan bool)
+		pieces := [][]byte{[]byte(streamHead + chunk(event(" abc"))), []byte(chunk(stopEvent) + chunk(doneEvent) + lastChunk)}
+		dial := func(context.Context, string, string) (net.Conn, error) {
+			return &stalled{canned{pieces: pieces, ready: make(chan bool, 1)}, reached, resume}, nil
+		}
+		k := connect(b, agent.Config{Dial: dial}, "http://model.test")
+		before := memory()
+		var wait sync.WaitGroup
+		for range streams {
+			wait.Go(func() { do(context.Background(), k, step(4)) })
+		}
+		for range streams {
+			<-reached
+		}
+		each = float64(memory()-before) / streams
+		close(resume)
+		wait.Wait()
+	}
+	b.ReportMetric(each, "B/stream")
+}
+
+// memory is heap and stacks in use, after a collection.
+func memory() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/pem"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -256,7 +257,9 @@ func TestDoTargets(t *testing.T) {
 
 func TestDoTLS(t *testing.T) {
 	var e echo
-	srv := httptest.NewTLSServer(&e)
+	srv := httptest.NewUnstartedServer(&e)
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // the handshake that we refuse
+	srv.StartTLS()
 	defer srv.Close()
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
