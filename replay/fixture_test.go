@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"iter"
+	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -183,7 +185,10 @@ func bubble(t *testing.T, handlers []http.Handler, f func(t *testing.T, clients 
 		var wait sync.WaitGroup
 		for _, h := range handlers {
 			l := newListener()
-			srv := &http.Server{Handler: h}
+			srv := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0)}
+			if m, ok := h.(*model); ok {
+				srv.IdleTimeout = m.keep
+			}
 			wait.Go(func() { srv.Serve(l) })
 			servers = append(servers, srv)
 			clients = append(clients, l.client(t))
@@ -202,6 +207,7 @@ func bubble(t *testing.T, handlers []http.Handler, f func(t *testing.T, clients 
 // for each further one, whatever else it has to do.
 type model struct {
 	first, every time.Duration
+	keep         time.Duration // how long idle connections are kept; 0: for good
 
 	mu    sync.Mutex
 	calls int

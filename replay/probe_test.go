@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"slices"
 	"sync"
 	"testing"
@@ -128,6 +130,65 @@ func TestProbeGoesOnAfterFailures(t *testing.T) {
 			t.Errorf("only %d failed calls have a successor", gaps)
 		}
 	})
+}
+
+// A server that keeps idle connections for less than the gaps last costs
+// reconnects, not errors.
+func TestProbeOutlivesKeepAlive(t *testing.T) {
+	p := newPlan(t, 3, plan.Config{})
+	m := steady()
+	m.keep = 20 * time.Millisecond
+	bubble(t, []http.Handler{m}, func(t *testing.T, clients []*agent.Client) {
+		var report replay.Report
+		w, err := replay.Probe(p, replay.Config{Clients: clients, Report: func(r replay.Report) { report = r }})(context.Background(), ask(4), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reconnects := 0
+		for _, s := range w.Samples {
+			reconnects += int(s.Reconnects)
+			if s.Error != nil && *s.Error != schema.ErrUnended {
+				t.Errorf("sample %s: %s: %s", name(s), *s.Error, *s.ErrorText)
+			}
+		}
+		// Calls that were open at the end keep no count in the window.
+		if more := report.Reconnects - reconnects; reconnects < 20 || more < 0 || more > 8 {
+			t.Errorf("%d reconnects, %d reported; want many, and about the same", reconnects, report.Reconnects)
+		}
+	})
+}
+
+// The same over real sockets in real time: nothing fails, and no call is sent
+// before it is due.
+func TestProbeOnLoopback(t *testing.T) {
+	srv := httptest.NewServer(&model{first: 2 * time.Millisecond})
+	defer srv.Close()
+	target, err := url.Parse(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := agent.New(agent.Config{Target: target})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	p := newPlan(t, 3, plan.Config{GapScale: 0.05})
+	a := capacity.Ask{Level: 8, Seed: 1, Min: 100 * time.Millisecond, Max: 400 * time.Millisecond}
+	w, err := replay.Probe(p, replay.Config{Clients: []*agent.Client{k}})(context.Background(), a, nil)
+	if err != nil || len(w.Samples) < 20 {
+		t.Fatalf("probe returned %v with %d samples", err, len(w.Samples))
+	}
+	for _, s := range w.Samples {
+		if s.Error != nil && *s.Error == schema.ErrUnended {
+			continue
+		}
+		if s.Error != nil {
+			t.Fatalf("sample %s: %s: %s", name(s), *s.Error, *s.ErrorText)
+		}
+		if !slices.IsSorted([]int64{s.DueUS, *s.SentUS, *s.WrittenUS, *s.HeadersUS, *s.FirstByteUS, *s.FirstTokenUS, *s.LastTokenUS, *s.DoneUS}) {
+			t.Errorf("stamps of %s are out of order: %+v", name(s), s)
+		}
+	}
 }
 
 // A play sticks to one endpoint, all endpoints are used, and two runs agree.
