@@ -26,7 +26,7 @@ type Meter struct {
 	window Window // what is known before the end; Samples are the calls that ended
 	enough func(Window) bool
 
-	waiting map[int32]bool // agents that have completed a measured call
+	ready   map[int32]bool // agents that have completed a measured call
 	agents  int
 	open    map[int64]schema.Sample
 	opened  bool          // window.From is known
@@ -42,7 +42,7 @@ type Meter struct {
 // which means never.
 func NewMeter(a Ask, expect Means, sweep time.Duration, agents int, enough func(Window) bool) *Meter {
 	m := &Meter{ask: a, enough: enough, agents: agents, limit: settleLimit * a.Max,
-		waiting: map[int32]bool{}, open: map[int64]schema.Sample{}}
+		ready: map[int32]bool{}, open: map[int64]schema.Sample{}}
 	m.window = Window{Ask: a, Expect: expect, Sweep: sweep}
 	return m
 }
@@ -97,11 +97,11 @@ func (m *Meter) End(key int64, s schema.Sample) {
 
 // complete notes that an agent has completed a measured call.
 func (m *Meter) complete(agent int32, at time.Duration) {
-	if m.opened || m.waiting[agent] {
+	if m.opened || m.ready[agent] {
 		return
 	}
-	m.waiting[agent] = true
-	if len(m.waiting) == m.agents {
+	m.ready[agent] = true
+	if len(m.ready) == m.agents {
 		m.window.Settled = true
 		m.openAt(at + m.ask.Warm)
 	}
@@ -114,15 +114,16 @@ func (m *Meter) openAt(t time.Duration) {
 	m.look = m.window.From + m.ask.Min
 }
 
-// counts tells whether a call was due in the window.
+// counts tells whether a call was due in the window, as far as it is known.
 func (m *Meter) counts(s schema.Sample) bool {
-	return s.Role != schema.RolePrime && s.DueUS >= m.window.From.Microseconds()
+	return s.Role != schema.RolePrime && due(s) >= m.window.From && (!m.stopped || due(s) < m.to)
 }
+
+func due(s schema.Sample) time.Duration { return time.Duration(s.DueUS) * time.Microsecond }
 
 // inside is for how long a call that ended at done was in flight in the window.
 func (m *Meter) inside(s schema.Sample, done time.Duration) time.Duration {
-	due := time.Duration(s.DueUS) * time.Microsecond
-	return max(0, done-max(due, m.window.From))
+	return max(0, done-max(due(s), m.window.From))
 }
 
 // Next is when the meter wants to be ticked. It may change with every End. A
@@ -185,7 +186,7 @@ func (m *Meter) Window(now time.Duration) Window {
 	busy, keys := m.busy, make([]int64, 0, len(m.open))
 	for key, s := range m.open {
 		busy += m.inside(s, w.To)
-		if m.counts(s) && s.DueUS < w.To.Microseconds() {
+		if m.counts(s) && due(s) < w.To {
 			keys = append(keys, key)
 		}
 	}
