@@ -199,3 +199,18 @@ func TestCursorAllocates(t *testing.T) {
 		t.Errorf("a play allocates %v times, want 0", allocs)
 	}
 }
+
+func BenchmarkCursor(b *testing.B) {
+	s := whole(b, build(b, plan.Config{}, chain(b, "s", 100, time.Second, time.Second)), "s")
+	var due []plan.Due
+	var c *plan.Cursor
+	b.ReportAllocs()
+	for b.Loop() {
+		c, due = plan.NewCursor(s, 0, due[:0])
+		for i := 0; i < len(due); i++ {
+			due = c.Note(due, due[i].Step, plan.Sent, 0, due[i].At)
+			due = c.Note(due, due[i].Step, plan.Done, 0, due[i].At+time.Second)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/step")
+}
