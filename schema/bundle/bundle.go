@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -56,21 +57,18 @@ func (b *Bundle) Files(folder string) []File {
 	return slices.DeleteFunc(files, func(f File) bool { return !strings.HasPrefix(f.Path, folder+"/") })
 }
 
-// Read returns the content of the listed file rel after checking its hash. It
+// Read returns the content of the listed file rel after comparing its hash. It
 // is for small files.
 func (b *Bundle) Read(rel string) ([]byte, error) {
 	i := slices.IndexFunc(b.manifest.Files, func(f File) bool { return f.Path == rel })
 	if i < 0 {
 		return nil, fmt.Errorf("read %s: file %q is not in the manifest", b.dir, rel)
 	}
-	if err := b.verify(b.manifest.Files[i]); err != nil {
+	var content bytes.Buffer
+	if err := b.verify(b.manifest.Files[i], &content); err != nil {
 		return nil, err
 	}
-	content, err := os.ReadFile(b.Path(rel))
-	if err != nil {
-		return nil, fmt.Errorf("read bundle file: %w", err)
-	}
-	return content, nil
+	return content.Bytes(), nil
 }
 
 // Verify reads every file and compares its hash with the manifest. The error
@@ -81,15 +79,16 @@ func (b *Bundle) Verify() error {
 	}
 	var errs []error
 	for _, f := range b.manifest.sorted() {
-		if err := b.verify(f); err != nil {
+		if err := b.verify(f, io.Discard); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (b *Bundle) verify(want File) error {
-	got, err := hashFile(b.dir, want.Path)
+// verify compares a file's hash with the manifest's, and copies it to w.
+func (b *Bundle) verify(want File, w io.Writer) error {
+	got, err := copyFile(w, b.dir, want.Path)
 	if err != nil {
 		return fmt.Errorf("verify %s: %w", b.dir, err)
 	}

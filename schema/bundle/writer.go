@@ -91,7 +91,7 @@ func (w *Writer) Add(rel string, rows int64) error {
 	if slices.ContainsFunc(w.files, func(f File) bool { return f.Path == rel }) {
 		return fmt.Errorf("write bundle %s: file %q comes twice", w.dir, rel)
 	}
-	f, err := hashFile(w.dir, rel)
+	f, err := copyFile(io.Discard, w.dir, rel)
 	if err != nil {
 		return fmt.Errorf("write bundle %s: %w", w.dir, err)
 	}
@@ -236,15 +236,15 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
-// hashFile describes the regular file rel of dir.
-func hashFile(dir, rel string) (File, error) {
+// copyFile copies the regular file rel of dir to w and describes it.
+func copyFile(w io.Writer, dir, rel string) (File, error) {
 	f, err := open(dir, rel)
 	if err != nil {
 		return File{}, err
 	}
 	defer f.Close()
 	h := sha256.New()
-	n, err := io.Copy(h, f)
+	n, err := io.Copy(io.MultiWriter(h, w), f)
 	if err != nil {
 		return File{}, fmt.Errorf("file %q: %w", rel, err)
 	}
