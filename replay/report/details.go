@@ -52,7 +52,7 @@ func newPageResult(i int, r *result.Result) pageResult {
 	for _, slo := range tiersOf(r.Search) {
 		var lines []string
 		for _, c := range slo.Conds {
-			lines = append(lines, condition(c))
+			lines = append(lines, strings.Replace(condition(c), "output speed", "speed", 1))
 		}
 		p.Tiers = append(p.Tiers, lines)
 	}
@@ -89,7 +89,7 @@ func tiersOf(s capacity.Result) []capacity.SLO {
 func newPageProbe(rec capacity.ProbeRecord, pt capacity.Point, notes *footnotes) pageProbe {
 	p := pageProbe{
 		Index: strconv.Itoa(rec.Ask.Index), Level: whole(float64(rec.Ask.Level)), Phase: string(rec.Phase),
-		Window: span64(rec.To - rec.From), Calls: whole(float64(rec.Calls)), Plays: whole(float64(rec.Plays)), Duty: duty(rec.Duty),
+		Window: lasted(rec.To - rec.From), Calls: whole(float64(rec.Calls)), Plays: whole(float64(rec.Plays)), Duty: duty(rec.Duty),
 		Speed: number(pt.Speed.Center), TTFT: number(pt.TTFT.Center),
 		SpeedSide: sideOf(pt.Speed), TTFTSide: sideOf(pt.TTFT),
 	}
@@ -123,21 +123,24 @@ func newPageVerdict(j capacity.Judgement) pageVerdict {
 	v := pageVerdict{Text: string(j.Verdict), Class: strings.ToLower(string(j.Verdict))}
 	for _, c := range j.Conds {
 		if c.Verdict != capacity.Pass {
-			v.Why = append(v.Why, fmt.Sprintf("%s: %s", condition(c.Cond), estimate(c)))
+			v.Why = append(v.Why, reason(c))
 		}
 	}
 	return v
 }
 
-func estimate(c capacity.CondResult) string {
+// reason is the measured side of a condition: "P25 speed 18.3". The limit stands
+// in the table's head.
+func reason(c capacity.CondResult) string {
 	if c.Cond.Metric == capacity.ErrorRate {
-		return percent(c.Estimate.Center)
+		return "failed calls " + percent(c.Estimate.Center)
 	}
-	return number(c.Estimate.Center)
+	text, _, _ := strings.Cut(condition(c.Cond), symbol(c.Cond.Op))
+	return strings.Replace(text, "output speed", "speed", 1) + number(c.Estimate.Center)
 }
 
-// span64 writes a length of time as people say it: 45 s, 12 min, 3 h 20 min.
-func span64(d time.Duration) string {
+// lasted writes a length of time as people say it: 45 s, 12 min, 3 h 20 min.
+func lasted(d time.Duration) string {
 	switch {
 	case d < 2*time.Minute:
 		return number(d.Seconds()) + " s"
@@ -245,10 +248,10 @@ func runFacts(r *result.Result) []fact {
 		{Name: "Rewrites", Value: orNone(strings.Join(run.Plan.Rewrites, "; "))},
 	}
 	if h := r.Search.Horizon; h > 0 {
-		facts = append(facts, fact{Name: "Horizon", Value: span64(h)})
+		facts = append(facts, fact{Name: "Horizon", Value: lasted(h)})
 	}
 	if run.Wall > 0 {
-		facts = append(facts, fact{Name: "Took", Value: span64(time.Duration(run.Wall * float64(time.Second)))})
+		facts = append(facts, fact{Name: "Took", Value: lasted(time.Duration(run.Wall * float64(time.Second)))})
 	}
 	return append(facts,
 		fact{Name: "Client", Value: fmt.Sprintf("%s/%s, %d CPUs, %s", run.Client.OS, run.Client.Arch, run.Client.CPUs, run.Go)},

@@ -104,7 +104,7 @@ func (f *footnotes) list() []footnote {
 func newPage(results []*result.Result) (*page, error) {
 	first := results[0]
 	p := &page{
-		Title: first.System.Name, Conditions: conditions(first), Tool: result.ToolVersion(),
+		Title: first.System.Name, Conditions: conditions(first), Tool: first.Run.Tool,
 		Style: template.CSS(pageStyle), Several: len(results) > 1,
 		Alerts: alerts(results), Key: keyFacts(first.Run.Key),
 	}
@@ -167,7 +167,7 @@ func newPageRow(results []*result.Result, w row, shown []column, notes *footnote
 	agents := w.Answer.Agents()
 	line := pageRow{
 		Letter: letter(w.Result), Agents: whole(agents.Center), Interval: interval(agents, whole),
-		Duty: duty(w.Duty), Calls: whole(float64(w.Calls)), Implied: implied(w.Answer.SLO),
+		Duty: duty(w.Duty), Calls: w.calls(), Implied: implied(w.Answer.SLO),
 	}
 	for _, c := range w.Answer.SLO.Conds {
 		line.Tier = append(line.Tier, condition(c))
@@ -177,7 +177,7 @@ func newPageRow(results []*result.Result, w row, shown []column, notes *footnote
 	}
 	for _, c := range shown {
 		u := c.of(w.Units)
-		cell := pageCell{Head: c.Head, Absent: u.Absent}
+		cell := pageCell{Head: c.head(results), Absent: u.Absent}
 		if u.Value != nil {
 			cell.Main, cell.Side = number(u.Value.Center), interval(*u.Value, number)
 			if u.Note != "" {
@@ -195,7 +195,6 @@ func condition(c capacity.Cond) string {
 		capacity.Speed: "output speed", capacity.TTFT: "first token", capacity.E2E: "whole answer",
 		capacity.ITL: "between tokens", capacity.ErrorRate: "failed calls",
 	}
-	ops := map[capacity.Op]string{capacity.AtLeast: "≥", capacity.AtMost: "≤", capacity.Above: ">", capacity.Below: "<"}
 	// The limit as the grammar writes it is exact; number would round it.
 	_, limit, _ := strings.Cut(c.String(), string(c.Op))
 	if c.Metric == capacity.Speed {
@@ -207,7 +206,11 @@ func condition(c capacity.Cond) string {
 	if _, ok := c.Stat.Percentile(); ok {
 		stat = strings.ToUpper(stat)
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s %s %s %s", stat, names[c.Metric], ops[c.Op], limit))
+	return strings.TrimSpace(fmt.Sprintf("%s %s %s %s", stat, names[c.Metric], symbol(c.Op), limit))
+}
+
+func symbol(o capacity.Op) string {
+	return strings.NewReplacer(">=", "≥", "<=", "≤").Replace(string(o))
 }
 
 // implied names the conditions that a tier has without saying so.

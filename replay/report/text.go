@@ -113,7 +113,7 @@ func textGrid(results []*result.Result, all []row) [][]gridCell {
 			line = append(line, gridCell{main: letter(w.Result), left: true})
 		}
 		line = append(line, gridCell{main: whole(w.Answer.Agents().Center), side: interval(w.Answer.Agents(), whole)},
-			gridCell{main: whole(float64(w.Calls))}, gridCell{main: duty(w.Duty)})
+			gridCell{main: w.calls()}, gridCell{main: duty(w.Duty)})
 		for _, c := range shown {
 			line = append(line, unitCell(c.of(w.Units)))
 		}
@@ -147,6 +147,14 @@ func unitCell(u cost.Unit) gridCell {
 		star = "*"
 	}
 	return gridCell{main: number(u.Value.Center) + star, side: interval(*u.Value, number)}
+}
+
+// calls writes how many calls a capacity rests on.
+func (w row) calls() string {
+	if math.IsNaN(w.Duty) {
+		return "–"
+	}
+	return whole(float64(w.Calls))
 }
 
 func duty(v float64) string {
