@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/capstan-bench/capstan/replay/capacity"
@@ -48,6 +49,7 @@ func HTML(w io.Writer, results ...*result.Result) error {
 // page is what page.html shows.
 type page struct {
 	Title, Conditions, Tool string
+	Band                    string // confidence of the curves' intervals
 	Style                   template.CSS
 	Several                 bool
 	Alerts                  []string
@@ -115,6 +117,7 @@ func newPage(results []*result.Result) (*page, error) {
 		}
 		p.Title = strings.Join(names, " and ")
 	}
+	p.Band = band(results)
 	p.addCapacities(results)
 	for i, r := range results {
 		p.Results = append(p.Results, newPageResult(i, r))
@@ -138,6 +141,24 @@ func alerts(results []*result.Result) []string {
 		out = append(out, s)
 	}
 	return out
+}
+
+// band names the curves' intervals with their confidence, as long as it is one.
+func band(results []*result.Result) string {
+	confidence := 0.0
+	for _, r := range results {
+		for _, p := range r.Search.Curve {
+			if c := p.Speed.Confidence; confidence == 0 {
+				confidence = c
+			} else if c != confidence && c != 0 {
+				return "interval"
+			}
+		}
+	}
+	if confidence == 0 {
+		return "interval"
+	}
+	return strconv.FormatFloat(100*confidence, 'g', 4, 64) + "% interval"
 }
 
 func (p *page) addCapacities(results []*result.Result) {
@@ -182,6 +203,11 @@ func newPageRow(results []*result.Result, w row, shown []column, notes *footnote
 			cell.Main, cell.Side = number(u.Value.Center), interval(*u.Value, number)
 			if u.Note != "" {
 				cell.Mark = notes.mark(mark(results, w.Result) + u.Note)
+			}
+		}
+		for _, n := range absences(w) {
+			if u.Value == nil && strings.HasSuffix(n, ": none: "+u.Absent) {
+				cell.Mark = notes.mark(mark(results, w.Result) + n)
 			}
 		}
 		line.Cells = append(line.Cells, cell)
