@@ -88,7 +88,10 @@ func NewWriter[T any](path string, meta map[string]string) (*Writer[T], error) {
 // options returns the settings under which files of l are written.
 func (l layout) options(meta map[string]string) []parquet.WriterOption {
 	opts := []parquet.WriterOption{
-		parquet.Compression(&zstd.Codec{Level: zstd.DefaultLevel}),
+		// The default level stores a page in which nothing repeats as it is, though
+		// hashes in hex compress to half. Measured on the smoke dataset, this one
+		// takes 23% off the calls, 11% off the blobs, for up to twice the time.
+		parquet.Compression(&zstd.Codec{Level: zstd.SpeedBetterCompression}),
 		parquet.PageBufferSize(pageBytes),
 		parquet.DataPageVersion(2),
 		// The default names the parquet-go of the running binary's build, which
