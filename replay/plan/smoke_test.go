@@ -51,7 +51,7 @@ func TestShippedDataset(t *testing.T) {
 		}
 		script := whole(t, p, s.ID)
 		calls += len(script.Steps)
-		compare(t, s, script)
+		compare(t, s, script, 1)
 	}
 	if calls != p.Calls() || calls == 0 {
 		t.Errorf("scripts hold %d calls, Calls() = %d", calls, p.Calls())
@@ -63,9 +63,11 @@ func TestShippedDataset(t *testing.T) {
 	}
 }
 
-func compare(t *testing.T, s *schema.Session, script *plan.Script) {
+// compare holds every nth body to the recorded one.
+func compare(t *testing.T, s *schema.Session, script *plan.Script, nth int) {
 	t.Helper()
-	for i, st := range script.Steps {
+	for i := 0; i < len(script.Steps); i += nth {
+		st := script.Steps[i]
 		recorded, err := fold.Body(nil, s, &s.Calls[st.Call])
 		if err != nil {
 			t.Fatal(err)
