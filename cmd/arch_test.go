@@ -51,7 +51,7 @@ var homes = map[string][]string{
 	"github.com/urfave/cli/v2":                 {"cmd/capstan"},
 	"github.com/tiktoken-go/tokenizer":         {"schema/tokens"},
 	"github.com/tidwall/gjson":                 {"schema/wire", "schema/fold", "datasets/convert"},
-	"github.com/goccy/go-yaml":                 {"replay/sim", "replay/cost"},
+	"github.com/goccy/go-yaml":                 {"replay/sim", "replay/cost", "cmd/capstan"},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"replay/cost"},
 	"gonum.org/v1/gonum":                       {"replay/stat"},
 	"gonum.org/v1/plot":                        {"replay/report"},
