@@ -102,21 +102,24 @@ func TestReadRefusesCutFiles(t *testing.T) {
 // A file whose writer was never closed is not there at all; its temporary file
 // cannot be read.
 func TestUnclosedFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "items.parquet")
-	w, err := schema.NewWriter[schema.Item](path, nil)
+	path := filepath.Join(t.TempDir(), "blobs.parquet")
+	w, err := schema.NewWriter[schema.Blob](path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer w.Abort()
-	for i := range int32(200_000) {
-		if err := w.Write([]schema.Item{fullItem(i)}); err != nil {
-			t.Fatal(err)
-		}
+	// Enough for a whole row group to be on disk.
+	text := strings.Repeat(noise(rand.New(rand.NewPCG(11, 12)), 100_000), 700)
+	if err := w.Write([]schema.Blob{blobOf(text)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.EndSession(); err != nil {
+		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("before Close: Stat gives %v, want no such file", err)
 	}
-	_, err = read[schema.Item](path + ".tmp")
+	_, err = read[schema.Blob](path + ".tmp")
 	refused(t, "unclosed", path+".tmp", err, "cut off or never closed")
 }
 
