@@ -253,11 +253,11 @@ func flips[T any](t *testing.T, seed uint64, count int, rows ...T) {
 }
 
 func TestBitFlips(t *testing.T) {
-	flips(t, 1, 800, fullCall(0), bareCall(1), fullCall(2))
-	flips(t, 2, 400, fullItem(0), fullItem(1), fullItem(2))
-	flips(t, 3, 400, fullBlob("some content"), blobOf(strings.Repeat("more ", 100)))
-	flips(t, 4, 400, fullTrajectory())
-	flips(t, 5, 400, fullToolCall(), fullToolCall())
-	flips(t, 6, 400, fullBlocks(), fullBlocks())
-	flips(t, 7, 400, fullSample(), fullSample())
+	flips(t, 1, 500, fullCall(0), bareCall(1), fullCall(2))
+	flips(t, 2, 300, fullItem(0), fullItem(1), fullItem(2))
+	flips(t, 3, 300, fullBlob("some content"), blobOf(strings.Repeat("more ", 100)))
+	flips(t, 4, 300, fullTrajectory())
+	flips(t, 5, 300, fullToolCall(), fullToolCall())
+	flips(t, 6, 300, fullBlocks(), fullBlocks())
+	flips(t, 7, 300, fullSample(), fullSample())
 }
