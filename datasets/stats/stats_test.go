@@ -44,6 +44,7 @@ func session() *schema.Session {
 		c.RequestBodyBytes = ptr(input * 4)
 		if gap >= 0 {
 			c.GapUS = ptr(int64(gap * 1e6))
+			c.After = []schema.After{{TrajectoryID: trajectory, CallIndex: index - 1, Point: schema.PointDone, GapUS: *c.GapUS}}
 		}
 		for _, r := range ranges {
 			c.NumContextItems += r.EndItem - r.StartItem

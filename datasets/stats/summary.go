@@ -40,9 +40,10 @@ type Summary struct {
 	IdealWithin *float64 `json:"ideal_hit_within_sessions"`
 	IdealAcross *float64 `json:"ideal_hit_across_sessions"`
 
-	// Duty is Σ call durations ÷ Σ (root trajectories' call durations + gaps up to
-	// GapCap): mean calls in flight per agent if endpoint and tools took as long
-	// as recorded. Null where durations were not recorded.
+	// Duty is Σ call durations ÷ Σ session lengths, where a session is as long as
+	// it takes when every call waits for its causes with gaps up to GapCap: mean
+	// calls in flight per agent if endpoint and tools took as long as recorded.
+	// Null where durations were not recorded.
 	Duty *float64 `json:"duty"`
 
 	SessionIDs []string `json:"session_ids"`
@@ -85,7 +86,7 @@ type collector struct {
 	tools                                                 map[string][]float64
 	everything                                            cache
 	weight, within, across                                float64 // of prompts whose elements are known
-	busy, span                                            time.Duration
+	busy, span                                            int64   // microseconds
 }
 
 func (c *collector) add(s *schema.Session) error {
@@ -100,14 +101,14 @@ func (c *collector) add(s *schema.Session) error {
 	c.sum.ToolCalls += len(s.ToolCalls)
 	own, scoped := cache{}, isScoped(s)
 	var longest int64
-	for i := range s.Calls {
+	for _, i := range byStart(s) {
 		call := &s.Calls[i]
-		c.call(s, call)
+		c.call(call)
 		longest = max(longest, value(call.InputTokens))
 		if all[i] == nil {
 			continue
 		}
-		w := float64(max(1, value(call.InputTokens)))
+		w := float64(max(1, value(cmp.Or(call.InputTokens, call.RefInputTokens))))
 		share := own.take(*all[i])
 		c.weight += w
 		c.within += w * share
@@ -132,7 +133,7 @@ func isScoped(s *schema.Session) bool {
 }
 
 // call takes the figures of one call.
-func (c *collector) call(s *schema.Session, call *schema.Call) {
+func (c *collector) call(call *schema.Call) {
 	c.sum.LogicalBytes += value(call.RequestBodyBytes)
 	if call.ErrorType != nil {
 		c.sum.Failed++
@@ -148,7 +149,6 @@ func (c *collector) call(s *schema.Session, call *schema.Call) {
 	}
 	if call.CompletedUS != nil {
 		c.took = append(c.took, seconds(*call.CompletedUS))
-		c.busy += time.Duration(*call.CompletedUS) * time.Microsecond
 	}
 	if call.GapUS != nil {
 		if call.Trigger == schema.TriggerUser {
@@ -159,19 +159,17 @@ func (c *collector) call(s *schema.Session, call *schema.Call) {
 	}
 }
 
-// root adds up how long the root trajectory takes with its gaps capped.
+// root counts the root trajectory's turns, and adds the session's length.
 func (c *collector) root(s *schema.Session) {
 	n := 0
 	for i := range s.Calls {
-		call := &s.Calls[i]
-		if call.TrajectoryID != s.Trajectories[0].TrajectoryID {
-			continue
+		if s.Calls[i].TrajectoryID == s.Trajectories[0].TrajectoryID {
+			n++
 		}
-		n++
-		c.span += time.Duration(value(call.CompletedUS)) * time.Microsecond
-		c.span += min(GapCap, time.Duration(value(call.GapUS))*time.Microsecond)
 	}
 	c.turns = append(c.turns, float64(n))
+	busy, span := schedule(s, GapCap.Microseconds())
+	c.busy, c.span = c.busy+busy, c.span+span
 }
 
 func (c *collector) summary(stored int64) Summary {

@@ -47,13 +47,17 @@ func NewTimeline(s *schema.Session) (Timeline, error) {
 	}
 	order := byStart(s)
 	seen := cache{}
+	var first *time.Time
 	for _, i := range order {
 		c := &s.Calls[i]
 		r := newRow(s, c, lanes[c.TrajectoryID])
 		if all[i] != nil {
 			r.Ideal = seen.take(*all[i])
 		}
-		if first := s.Calls[order[0]].StartedAt; first != nil && c.StartedAt != nil {
+		if first == nil {
+			first = c.StartedAt
+		}
+		if c.StartedAt != nil {
 			since := c.StartedAt.Sub(*first).Seconds()
 			r.Start = &since
 		}
@@ -62,19 +66,21 @@ func NewTimeline(s *schema.Session) (Timeline, error) {
 	return t, nil
 }
 
-// byStart orders calls by their start; calls without one stay where they are.
+// byStart orders calls by their start. One without a start goes with the call
+// before it in its trajectory.
 func byStart(s *schema.Session) []int {
 	order := make([]int, len(s.Calls))
+	at := make([]time.Time, len(s.Calls))
 	for i := range order {
 		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		x, y := s.Calls[a].StartedAt, s.Calls[b].StartedAt
-		if x == nil || y == nil {
-			return 0
+		switch c := &s.Calls[i]; {
+		case c.StartedAt != nil:
+			at[i] = *c.StartedAt
+		case i > 0 && s.Calls[i-1].TrajectoryID == c.TrajectoryID:
+			at[i] = at[i-1]
 		}
-		return x.Compare(*y)
-	})
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return at[a].Compare(at[b]) })
 	return order
 }
 
