@@ -62,9 +62,13 @@ func (r *run) finish(c *call, e sim.Event) {
 // reject fails a call as an endpoint does whose context is too small.
 func (r *run) reject(c *call, e sim.Event) {
 	s := &c.sample
-	text := fmt.Sprintf("the prompt of %d tokens and an answer of %d do not fit the engine", e.Input, c.ask.Output)
-	c.stamps.status = http.StatusBadRequest
-	s.HTTPStatus, s.Error, s.ErrorText = &c.stamps.status, &errContext, &text
+	// In the words of simhttp, as an agent writes them down.
+	text := fmt.Sprintf("HTTP 400 BadRequestError: This model's maximum context length is %d tokens. However, you requested %d tokens (%d in the messages, %d in the completion).",
+		r.engine.Params().MaxContext, e.Input+c.ask.Output, e.Input, c.ask.Output)
+	k := c.stamps
+	k.status, k.first = http.StatusBadRequest, e.At.Microseconds()
+	s.FirstByteUS = &k.first // of the refusal
+	s.HTTPStatus, s.Error, s.ErrorText = &k.status, &errContext, &text
 	r.note(c, plan.Token, 1, e.At)
 	r.end(c, e)
 }
