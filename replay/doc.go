@@ -4,7 +4,8 @@
 // [Probe] makes a [capacity.Probe] of it. Each agent is one closed loop that
 // plays session after session and drives a plan.Cursor with timers; a run in
 // virtual time drives the same cursors against the same plan, so both give the
-// same samples when the system takes the same time.
+// same samples, in every column but sent_bytes and read_bytes, when the system
+// takes the same time.
 //
 // It promises:
 //
