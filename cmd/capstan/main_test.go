@@ -1,0 +1,32 @@
+package main
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/capstan-bench/capstan/datasets/smoke"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"capstan": func() { os.Exit(run(context.Background(), os.Args, os.Stdout, os.Stderr)) },
+	})
+}
+
+// TestScripts runs the transcripts in testdata. Each finds the shipped dataset
+// in $WORK/smoke, and real trajectories in $SAMPLES where there are any.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("SAMPLES", os.Getenv("CAPSTAN_SAMPLES"))
+			return smoke.Write(e.WorkDir + "/smoke")
+		},
+		Condition: func(cond string) (bool, error) {
+			return cond == "samples" && os.Getenv("CAPSTAN_SAMPLES") != "", nil
+		},
+	})
+}
