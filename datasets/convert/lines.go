@@ -44,10 +44,9 @@ func linesOf(path string) iter.Seq2[line, error] {
 }
 
 // plainNumbers replaces NaN, Infinity and -Infinity outside of strings, which
-// Python writes and JSON does not know, by null. It returns b itself where there
-// are none.
-func plainNumbers(b []byte) []byte {
-	var out []byte
+// Python writes and JSON does not know, by null. It reports whether there were
+// any.
+func plainNumbers(b []byte) (out []byte, found bool) {
 	from, quoted := 0, false
 	for i := 0; i < len(b); i++ {
 		switch c := b[i]; {
@@ -66,10 +65,7 @@ func plainNumbers(b []byte) []byte {
 			}
 		}
 	}
-	if from == 0 {
-		return b
-	}
-	return append(out, b[from:]...)
+	return append(out, b[from:]...), from > 0
 }
 
 // decode is json.Unmarshal with an error that says where the text breaks.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"slices"
+	"sync"
 
 	"github.com/capstan-bench/capstan/schema"
 	"github.com/capstan-bench/capstan/schema/fold"
@@ -27,20 +29,20 @@ const rootTrajectory = "main"
 
 // Pi imports session logs of the pi coding agent: a file, or all .jsonl files
 // below a folder. See the package comment.
-func Pi(path string) iter.Seq2[*schema.Session, error] {
+func Pi(path string) iter.Seq2[*schema.Session, error] { return pi(path, tokens.O200k) }
+
+// pi counts tokens with the tokenizer of that name.
+func pi(path, tokenizer string) iter.Seq2[*schema.Session, error] {
 	return func(yield func(*schema.Session, error) bool) {
 		files, err := filesAt(path, ".jsonl")
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		counter, err := tokens.Open(tokens.O200k)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
+		// Opening one takes longer than most imports.
+		open := sync.OnceValues(func() (*tokens.Tokenizer, error) { return tokens.Open(tokenizer) })
 		for _, file := range files {
-			s, err := importPi(file, counter)
+			s, err := importPi(file, open)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -75,12 +77,17 @@ type piSession struct {
 	spans       []span // of the calls
 }
 
-func importPi(path string, counter *tokens.Tokenizer) (*schema.Session, error) {
+// importPi returns the session of a log; nil if it has no calls.
+func importPi(path string, open func() (*tokens.Tokenizer, error)) (*schema.Session, error) {
 	log, err := readPi(path)
 	if err != nil {
 		return nil, err
 	}
 	branch, err := log.branch()
+	if err != nil || !slices.ContainsFunc(branch, (*piEntry).answers) {
+		return nil, err
+	}
+	counter, err := open()
 	if err != nil {
 		return nil, err
 	}
@@ -94,9 +101,6 @@ func importPi(path string, counter *tokens.Tokenizer) (*schema.Session, error) {
 	p.context.restart(p.system)
 	if err := p.walk(); err != nil {
 		return nil, err
-	}
-	if len(p.calls) == 0 {
-		return nil, nil
 	}
 	return p.rows(), nil
 }
@@ -147,7 +151,7 @@ func (p *piSession) walk() error {
 			p.compact(parts, e)
 		}
 		m := p.message(e)
-		if e.Type == "message" && e.Message.Role == "assistant" {
+		if e.answers() {
 			if err := p.call(place, e, m); err != nil {
 				return err
 			}
@@ -189,7 +193,7 @@ func (p *piSession) lost() {
 	}
 	for i := range p.log.entries {
 		e := &p.log.entries[i]
-		if !on[e] && e.Type == "message" && e.Message.Role == "assistant" {
+		if !on[e] && e.answers() {
 			p.warn[warnBranch]++
 		}
 	}

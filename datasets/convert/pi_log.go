@@ -29,6 +29,9 @@ type piEntry struct {
 	line             int
 }
 
+// answers reports whether the entry is the answer of a call.
+func (e *piEntry) answers() bool { return e.Type == "message" && e.Message.Role == "assistant" }
+
 // piMessage is the message of an entry.
 type piMessage struct {
 	Role         string          `json:"role"`

@@ -51,9 +51,6 @@ func before(spans []span, i int) int {
 	for j := i - 1; j >= 0; j-- {
 		if spans[j].start <= spans[i].start && (best < 0 || spans[j].start > spans[best].start) {
 			best = j
-			if j == i-1 {
-				break // the usual case: calls are listed as they started
-			}
 		}
 	}
 	return best

@@ -81,12 +81,12 @@ func placeWeka(err error, place PlaceError) error {
 // wekaTrace is one trace. Members that are not named are ignored: builds of the
 // format differ in them.
 type wekaTrace struct {
-	ID           string       `json:"id"`
-	BlockSize    number       `json:"block_size"`
-	HashIDScope  string       `json:"hash_id_scope"`
-	ToolTokens   number       `json:"tool_tokens"`
-	SystemTokens number       `json:"system_tokens"`
-	Requests     []*wekaEntry `json:"requests"`
+	ID           string      `json:"id"`
+	BlockSize    number      `json:"block_size"`
+	HashIDScope  string      `json:"hash_id_scope"`
+	ToolTokens   number      `json:"tool_tokens"`
+	SystemTokens number      `json:"system_tokens"`
+	Requests     []wekaEntry `json:"requests"`
 }
 
 // wekaEntry is a request, or a sub-agent with requests of its own.
@@ -102,13 +102,13 @@ type wekaEntry struct {
 	APITime    number   `json:"api_time"` // s
 	TTFT       number   `json:"ttft"`     // s
 
-	AgentID      string       `json:"agent_id"`
-	SubagentType string       `json:"subagent_type"`
-	DurationMS   number       `json:"duration_ms"`
-	Status       string       `json:"status"`
-	ToolTokens   number       `json:"tool_tokens"`
-	SystemTokens number       `json:"system_tokens"`
-	Requests     []*wekaEntry `json:"requests"`
+	AgentID      string      `json:"agent_id"`
+	SubagentType string      `json:"subagent_type"`
+	DurationMS   number      `json:"duration_ms"`
+	Status       string      `json:"status"`
+	ToolTokens   number      `json:"tool_tokens"`
+	SystemTokens number      `json:"system_tokens"`
+	Requests     []wekaEntry `json:"requests"`
 }
 
 const (
@@ -137,15 +137,16 @@ func (n *number) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// us turns seconds into microseconds.
-func (n number) us() int64 { return int64(math.Round(n.v * 1e6)) }
+// us turns seconds into microseconds. Times beyond 30 years are cut there, so
+// that sums of them stay numbers.
+func (n number) us() int64 { return int64(math.Round(min(n.v, 1e9) * 1e6)) }
 
 // parseWeka decodes a trace.
 func parseWeka(b []byte) (*wekaTrace, error) {
 	t := new(wekaTrace)
 	if err := decode(b, t); err != nil {
-		plain := plainNumbers(b)
-		if &plain[0] == &b[0] {
+		plain, found := plainNumbers(b)
+		if !found {
 			return nil, err
 		}
 		*t = wekaTrace{}

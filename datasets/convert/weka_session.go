@@ -81,7 +81,7 @@ func sumTokens(a, b number) int64 {
 
 // fill gives a lane its requests, whose times count from base, in the order of
 // their starts, and makes lanes of its sub-agents.
-func (w *wekaSession) fill(lane int, entries []*wekaEntry, base int64) {
+func (w *wekaSession) fill(lane int, entries []wekaEntry, base int64) {
 	l := w.lanes[lane]
 	type timed struct {
 		*wekaEntry
@@ -89,8 +89,9 @@ func (w *wekaSession) fill(lane int, entries []*wekaEntry, base int64) {
 	}
 	var calls []timed
 	last := l.start
-	for _, e := range entries {
-		if e == nil || e.Type == wekaSubagent {
+	for i := range entries {
+		e := &entries[i]
+		if e.Type == wekaSubagent {
 			continue
 		}
 		s := span{start: base + e.T.us(), ended: e.APITime.known}
@@ -107,8 +108,8 @@ func (w *wekaSession) fill(lane int, entries []*wekaEntry, base int64) {
 	for _, c := range calls {
 		l.requests, l.spans = append(l.requests, c.wekaEntry), append(l.spans, c.span)
 	}
-	for _, e := range entries {
-		if e != nil && e.Type == wekaSubagent {
+	for i := range entries {
+		if e := &entries[i]; e.Type == wekaSubagent {
 			w.subagent(lane, e, base)
 		}
 	}
@@ -204,8 +205,12 @@ func (w *wekaSession) call(lane, i int) schema.Call {
 		c.FirstTokenUS = ptr(r.TTFT.us())
 	}
 	c.After, c.GapUS = causes(l.id, l.spans, i, wekaSlack)
-	if i == 0 && l.parent >= 0 {
+	switch {
+	case i > 0:
+	case l.parent >= 0:
 		c.After = []schema.After{w.launched(l)}
+	case at.start > w.began():
+		c.After = []schema.After{{Point: schema.PointStart, GapUS: at.start - w.began()}}
 	}
 	return c
 }

@@ -14,7 +14,8 @@ type wekaTimes struct {
 // between builds of the format and no member names them.
 func timesOf(t *wekaTrace) wekaTimes {
 	relative := !startsLate(t)
-	for _, e := range t.Requests {
+	for i := range t.Requests {
+		e := &t.Requests[i]
 		if first, ok := firstRequest(e); ok && e.T.known && first < e.T.v-e.duration()-wekaRounding {
 			relative = true // from the trace's start it would be before any possible launch
 		}
@@ -24,8 +25,8 @@ func timesOf(t *wekaTrace) wekaTimes {
 
 // startsLate reports whether a sub-agent has its first request long after 0.
 func startsLate(t *wekaTrace) bool {
-	for _, e := range t.Requests {
-		if first, ok := firstRequest(e); ok && first > wekaRounding {
+	for i := range t.Requests {
+		if first, ok := firstRequest(&t.Requests[i]); ok && first > wekaRounding {
 			return true
 		}
 	}
@@ -38,7 +39,8 @@ func startsLate(t *wekaTrace) bool {
 // that run on by themselves, and those that fit both ways, do not vote.
 func marksEnds(t *wekaTrace) bool {
 	votes := 0
-	for i, e := range t.Requests {
+	for i := range t.Requests {
+		e := &t.Requests[i]
 		if e.Type != wekaSubagent || e.Status == wekaAsync || !e.T.known || e.duration() == 0 {
 			continue
 		}
