@@ -53,9 +53,10 @@ func featureOf(t reflect.Type) feature {
 	panic(fmt.Sprintf("datasets: internal error: no feature for a column of type %s", t))
 }
 
-// write appends the feature as an element of a YAML list.
+// write appends the feature as an element of a YAML list. Names are quoted: to
+// YAML 1.1, off is a truth value.
 func (f feature) write(b *bytes.Buffer, indent string) {
-	fmt.Fprintf(b, "%s- name: %s\n", indent, f.name)
+	fmt.Fprintf(b, "%s- name: %s\n", indent, quote(f.name))
 	switch {
 	case f.list != nil && f.list.fields != nil:
 		fmt.Fprintf(b, "%s  list:\n", indent)
