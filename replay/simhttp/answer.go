@@ -12,7 +12,8 @@ import (
 const word = " tok"
 
 // stream answers event by event, as the tokens are generated. The header goes
-// out at once, like that of servers which accept before they compute.
+// out at once, like that of servers which accept before they compute. Where it
+// cannot end, the connection breaks: the client must not take it for whole.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request, st *stream, req *request, head wire.AnswerHead, fault Fault) {
 	w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-cache")
@@ -24,12 +25,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, st *stream, req 
 	var buf []byte
 	sent := int32(0)
 	for chunk := 0; ; chunk++ {
-		if !fault.during(r.Context(), w, chunk) {
-			return
-		}
-		e, ok := st.next(r.Context())
+		fault.during(r.Context(), w, chunk)
+		e, ok := s.next(r.Context(), st)
 		if !ok {
-			return
+			panic(http.ErrAbortHandler)
 		}
 		buf = wire.AppendChatChunk(buf[:0], head, wire.ChatChunk{Role: sent == 0, Content: strings.Repeat(word, int(e.Tokens-sent))})
 		sent = e.Tokens
@@ -56,18 +55,17 @@ func (s *Server) end(buf []byte, req *request, head wire.AnswerHead, e sim.Event
 }
 
 // answer waits for the whole answer and sends it in one piece.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, st *stream, req *request, head wire.AnswerHead) {
-	for {
-		e, ok := st.next(r.Context())
-		if !ok {
-			return
-		}
-		if e.Kind == sim.Done {
-			w.Header().Set("Content-Type", "application/json")
-			w.Write(wire.AppendChatAnswer(nil, head, strings.Repeat(word, int(e.Tokens)), req.finish, usage(e)))
-			return
-		}
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, st *stream, req *request, head wire.AnswerHead, fault Fault) {
+	e, ok := s.next(r.Context(), st)
+	for ok && e.Kind != sim.Done {
+		e, ok = s.next(r.Context(), st)
 	}
+	if !ok {
+		panic(http.ErrAbortHandler)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	fault.during(r.Context(), w, 0)
+	w.Write(wire.AppendChatAnswer(nil, head, strings.Repeat(word, int(e.Tokens)), req.finish, usage(e)))
 }
 
 func usage(e sim.Event) wire.Usage {

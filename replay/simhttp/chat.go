@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,6 +20,8 @@ const (
 	maxBody = 256 << 20
 	// defaultOutput bounds an answer whose request names no bound.
 	defaultOutput = 4096
+	// firstRead is the memory that a body gets before any of it has come.
+	firstRead = 1 << 20
 	// pieceBytes is the grain in which prompts are compared: elements are cut into
 	// pieces of this size, so an element that grows shares what it was.
 	pieceBytes = 256
@@ -27,7 +31,10 @@ const (
 type request struct {
 	params wire.ChatParams
 	prompt []sim.Run
-	output int32
+	size   int64 // bytes of prompt
+	least  int64 // tokens of the answer: min_tokens
+	most   int64 // the bound that the client gave; 0: none
+	output int32 // tokens that the answer will have
 	finish string
 }
 
@@ -47,33 +54,54 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "BadRequestError", err.Error())
 		return
 	}
+	if most := s.tokens(req.size) + req.most; most > int64(s.params.MaxContext) {
+		fail(w, http.StatusBadRequest, "BadRequestError", s.overflow(s.tokens(req.size), req.most))
+		return
+	}
 	ask := sim.Ask{Prompt: req.prompt, Output: req.output}
 	if req.params.Stream {
 		ask.Every = s.params.StreamInterval
 	}
-	if !s.fits(req) {
-		fail(w, http.StatusBadRequest, "BadRequestError", s.overflow(req))
-		return
-	}
 	st := s.submit(ask)
 	defer s.release(st)
+	if e, ok := s.rejected(st); ok {
+		fail(w, http.StatusBadRequest, "BadRequestError", s.overflow(int64(e.Input), int64(req.output)))
+		return
+	}
 	head := wire.AnswerHead{ID: "chatcmpl-" + strconv.FormatInt(st.id, 10), Model: s.model(req), Created: time.Now().Unix()}
 	if req.params.Stream {
 		s.stream(w, r, st, req, head, fault)
 		return
 	}
-	s.answer(w, r, st, req, head)
+	s.answer(w, r, st, req, head, fault)
 }
 
-// readBody reads the whole body, in one piece where its length is known.
+// readBody reads the whole body. Memory grows with what has come, not with what
+// was announced.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	limited := http.MaxBytesReader(w, r.Body, maxBody)
-	if n := r.ContentLength; n > 0 && n <= maxBody {
-		body := make([]byte, n)
-		_, err := io.ReadFull(limited, body)
-		return body, err
+	most := int64(maxBody) + 1 // one more, to see that there is one more
+	if r.ContentLength > maxBody {
+		return nil, &http.MaxBytesError{Limit: maxBody}
 	}
-	return io.ReadAll(limited)
+	if r.ContentLength >= 0 {
+		most = r.ContentLength
+	}
+	limited := http.MaxBytesReader(w, r.Body, maxBody)
+	body := make([]byte, 0, min(most, firstRead))
+	for int64(len(body)) < most {
+		if len(body) == cap(body) {
+			body = append(make([]byte, 0, min(2*int64(cap(body)), most)), body...)
+		}
+		n, err := limited.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return body, nil
 }
 
 // refuse answers a request whose body could not be read.
@@ -91,43 +119,42 @@ func (s *Server) understand(body []byte) (*request, error) {
 	if err != nil {
 		return nil, err
 	}
-	req := &request{prompt: s.prompt(layout)}
+	elements := order(layout)
+	req := &request{}
+	for _, e := range elements {
+		req.prompt = s.cut(req.prompt, e)
+		req.size += int64(len(e))
+	}
 	if len(req.prompt) == 0 {
 		return nil, errors.New("messages: at least one message is required")
 	}
 	if req.params, err = wire.ParseChatParams(layout.Envelope); err != nil {
 		return nil, err
 	}
-	req.length()
+	if err := req.limits(layout.Envelope); err != nil {
+		return nil, err
+	}
+	s.length(req, elements)
 	return req, nil
 }
 
-// prompt cuts a body's elements into runs, in the order in which a chat template
-// puts them: leading system messages, tools, the other messages.
-func (s *Server) prompt(l wire.Layout) []sim.Run {
-	var runs []sim.Run
-	var tools, rest []*wire.Element
-	leading := true
+// order is a body's elements in the order in which a chat template puts them:
+// leading system messages, tools, the other messages.
+func order(l wire.Layout) [][]byte {
+	var system, tools, rest [][]byte
 	for _, slot := range l.Slots {
-		for i := range slot {
-			switch e := &slot[i]; {
+		for _, e := range slot {
+			switch {
 			case e.Kind == wire.KindTools:
-				tools = append(tools, e)
-			case e.Kind == wire.KindSystem && leading:
-				runs = s.cut(runs, e.Bytes)
+				tools = append(tools, e.Bytes)
+			case e.Kind == wire.KindSystem && len(rest) == 0:
+				system = append(system, e.Bytes)
 			default:
-				leading = false
-				rest = append(rest, e)
+				rest = append(rest, e.Bytes)
 			}
 		}
 	}
-	for _, e := range tools {
-		runs = s.cut(runs, e.Bytes)
-	}
-	for _, e := range rest {
-		runs = s.cut(runs, e.Bytes)
-	}
-	return runs
+	return slices.Concat(system, tools, rest)
 }
 
 func (s *Server) cut(runs []sim.Run, b []byte) []sim.Run {
@@ -139,47 +166,17 @@ func (s *Server) cut(runs []sim.Run, b []byte) []sim.Run {
 	return runs
 }
 
-// length decides how long the answer will be. One that is not made to run to its
-// bound ends by itself, after a number of tokens that depends on the prompt
-// alone.
-func (q *request) length() {
-	bound := int64(defaultOutput)
-	if q.params.MaxTokens > 0 {
-		bound = q.params.MaxTokens
-	}
-	want := bound
-	if !q.params.IgnoreEOS {
-		want = 32 + int64(q.size()%480)
-	}
-	want = max(want, q.params.MinTokens, 1)
-	q.finish = "stop"
-	if want >= bound {
-		want, q.finish = bound, "length"
-	}
-	q.output = int32(min(want, 1<<30))
+// tokens is the prompt tokens of so many bytes, as the engine counts them: by
+// bytes_per_token to a thousandth.
+func (s *Server) tokens(bytes int64) int64 {
+	milli := int64(math.Round(s.params.BytesPerToken * 1000))
+	return max((bytes*1000+milli-1)/milli, 1)
 }
 
-// size is the prompt's bytes.
-func (q *request) size() (n int64) {
-	for _, r := range q.prompt {
-		n += int64(r.Bytes)
-	}
-	return n
-}
-
-func (s *Server) tokens(q *request) int64 {
-	return int64(float64(q.size())/s.params.BytesPerToken + 0.999999)
-}
-
-func (s *Server) fits(q *request) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.engine.Fits(s.tokens(q), int64(q.output))
-}
-
-func (s *Server) overflow(q *request) string {
+// overflow words a refusal.
+func (s *Server) overflow(input, output int64) string {
 	return fmt.Sprintf("This model's maximum context length is %d tokens. However, you requested %d tokens (%d in the messages, %d in the completion).",
-		s.params.MaxContext, s.tokens(q)+int64(q.output), s.tokens(q), q.output)
+		s.params.MaxContext, input+output, input, output)
 }
 
 func (s *Server) model(q *request) string {

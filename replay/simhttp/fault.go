@@ -8,7 +8,7 @@ import (
 )
 
 // Fault is what a server does wrong with one request, for tests of clients. The
-// zero value does nothing wrong.
+// zero value does nothing wrong. A plain answer is one chunk, numbered 0.
 type Fault struct {
 	Status  int           // answer with this status at once, and Body
 	Body    string        // of an answer with Status
@@ -39,11 +39,11 @@ func (f Fault) before(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// during does what goes wrong before a chunk, and tells whether the stream goes
-// on.
-func (f Fault) during(ctx context.Context, w http.ResponseWriter, chunk int) bool {
+// during does what goes wrong before a chunk. It panics, as net/http has it,
+// where the connection must break: for Reset, or when ctx ends a stall.
+func (f Fault) during(ctx context.Context, w http.ResponseWriter, chunk int) {
 	if chunk != f.Chunk {
-		return true
+		return
 	}
 	if f.Garbage {
 		io.WriteString(w, "data: {\"choices\": [{]\n\n")
@@ -53,12 +53,11 @@ func (f Fault) during(ctx context.Context, w http.ResponseWriter, chunk int) boo
 		defer timer.Stop()
 		select {
 		case <-ctx.Done():
-			return false
+			panic(http.ErrAbortHandler)
 		case <-timer.C:
 		}
 	}
 	if f.Reset {
 		panic(http.ErrAbortHandler)
 	}
-	return true
 }

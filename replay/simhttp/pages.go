@@ -1,16 +1,26 @@
 package simhttp
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
-	"strconv"
+	"strings"
 )
 
 // models lists the one model, as OpenAI's endpoint does.
 func (s *Server) models(w http.ResponseWriter, _ *http.Request) {
+	type model struct {
+		ID         string `json:"id"`
+		Object     string `json:"object"`
+		Created    int64  `json:"created"`
+		OwnedBy    string `json:"owned_by"`
+		MaxContext int32  `json:"max_model_len"`
+	}
 	w.Header().Set("Content-Type", "application/json")
-	fmt.Fprintf(w, `{"object":"list","data":[{"id":%s,"object":"model","created":0,"owned_by":"capstan","max_model_len":%d}]}`+"\n",
-		strconv.Quote(s.params.Name), s.params.MaxContext)
+	json.NewEncoder(w).Encode(struct {
+		Object string  `json:"object"`
+		Data   []model `json:"data"`
+	}{"list", []model{{ID: s.params.Name, Object: "model", OwnedBy: "capstan", MaxContext: s.params.MaxContext}}})
 }
 
 // metrics are named and typed as vLLM's, so that what reads those reads these.
@@ -24,6 +34,7 @@ func (s *Server) metrics(w http.ResponseWriter, _ *http.Request) {
 	if load.Blocks > 0 {
 		used = float64(load.Used) / float64(load.Blocks)
 	}
+	name := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(strings.ToValidUTF8(s.params.Name, "\uFFFD"))
 	for _, m := range []struct {
 		name, kind, about string
 		value             float64
@@ -37,6 +48,6 @@ func (s *Server) metrics(w http.ResponseWriter, _ *http.Request) {
 		{"prefix_cache_hits_total", "counter", "Prompt tokens found in the cache.", float64(t.cached)},
 		{"request_success_total", "counter", "Requests answered to the end.", float64(t.finished)},
 	} {
-		fmt.Fprintf(w, "# HELP vllm:%[1]s %[3]s\n# TYPE vllm:%[1]s %[2]s\nvllm:%[1]s{model_name=%[4]q} %[5]g\n", m.name, m.kind, m.about, s.params.Name, m.value)
+		fmt.Fprintf(w, "# HELP vllm:%[1]s %[3]s\n# TYPE vllm:%[1]s %[2]s\nvllm:%[1]s{model_name=\"%[4]s\"} %[5]g\n", m.name, m.kind, m.about, name, m.value)
 	}
 }

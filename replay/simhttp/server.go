@@ -13,17 +13,18 @@ import (
 	"github.com/capstan-bench/capstan/replay/sim"
 )
 
-// Server serves one engine. Fault may be set before Serve.
+// Server serves one engine, once. Fault may be set before Serve.
 type Server struct {
 	// Fault, if not nil, is asked for each completion request what to do wrong.
 	Fault func(*http.Request) Fault
 
 	params sim.Params
 	seed   maphash.Seed
-	start  time.Time
+	start  time.Time     // set before the first request
 	kick   chan struct{} // the engine has something new
 
 	mu      sync.Mutex
+	served  bool              // guarded by mu
 	engine  *sim.Engine       // guarded by mu
 	streams map[int64]*stream // guarded by mu; in the engine
 	lastID  int64             // guarded by mu
@@ -32,7 +33,7 @@ type Server struct {
 
 // totals count since the start, for /metrics.
 type totals struct {
-	prompt, cached, generated, finished, rejected int64
+	prompt, cached, generated, finished int64
 }
 
 // New returns a server for an engine with these parameters. Its clock starts
@@ -49,12 +50,27 @@ func New(params sim.Params) (*Server, error) {
 }
 
 // Serve answers on ln until ctx ends, then closes ln and every connection and
-// waits for all it started. The error is nil when ctx ended it.
+// waits for all it started, Fault's calls included. The error is nil when ctx
+// ended it. A server serves once; to serve again is an error, and ln is closed.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	s.start = time.Now()
-	server := &http.Server{Handler: s.routes(), BaseContext: func(net.Listener) context.Context { return ctx }}
+	if !s.begin() {
+		ln.Close()
+		return errors.New("serve simulated endpoint: the server has served before; make a new one")
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup
+	server := &http.Server{
+		Handler:     s.routes(),
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				all.Add(1)
+			case http.StateClosed: // and its handler has returned
+				all.Done()
+			}
+		},
+	}
 	all.Go(func() { s.drive(ctx) })
 	all.Go(func() {
 		<-ctx.Done()
@@ -62,39 +78,47 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	})
 	err := server.Serve(ln)
 	cancel()
+	server.Close() // also what was accepted while the other Close was under way
 	all.Wait()
-	s.settle()
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return fmt.Errorf("serve simulated endpoint: %w", err)
 }
 
-// settle waits until the last handler has let go of its stream. Their
-// connections are closed, so none of them has anything left to wait for.
-func (s *Server) settle() {
-	for {
-		s.mu.Lock()
-		var one *stream
-		for _, st := range s.streams {
-			one = st
-			break
-		}
-		s.mu.Unlock()
-		if one == nil {
-			return
-		}
-		<-one.gone
+// begin starts the clock, the first time.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.served {
+		return false
 	}
+	s.served, s.start = true, time.Now()
+	return true
 }
 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/chat/completions", s.chat)
-	mux.HandleFunc("GET /v1/models", s.models)
-	mux.HandleFunc("GET /health", func(http.ResponseWriter, *http.Request) {})
-	mux.HandleFunc("GET /metrics", s.metrics)
+	mux.HandleFunc("/v1/chat/completions", only(http.MethodPost, s.chat))
+	mux.HandleFunc("/v1/models", only(http.MethodGet, s.models))
+	mux.HandleFunc("/health", only(http.MethodGet, func(http.ResponseWriter, *http.Request) {}))
+	mux.HandleFunc("/metrics", only(http.MethodGet, s.metrics))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fail(w, http.StatusNotFound, "NotFoundError", "there is nothing at "+r.URL.Path)
+	})
 	return mux
+}
+
+// only answers other methods with 405. The mux would do so too, but not in JSON.
+func only(method string, h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != method && (r.Method != http.MethodHead || method != http.MethodGet) {
+			w.Header().Set("Allow", method)
+			fail(w, http.StatusMethodNotAllowed, "MethodNotAllowedError", fmt.Sprintf("%s wants %s, got %s", r.URL.Path, method, r.Method))
+			return
+		}
+		h(w, r)
+	}
 }
 
 // drive moves the engine along in real time and wakes the streams.
@@ -121,56 +145,62 @@ func (s *Server) drive(ctx context.Context) {
 func (s *Server) advance() (wait time.Duration, busy bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Since(s.start)
-	for {
-		e, ok := s.engine.Next(now)
-		if !ok {
-			break
-		}
-		s.streams[e.ID].tell(e)
-	}
+	now := s.hand()
 	wake, busy := s.engine.Wake()
 	return max(0, wake-now), busy
 }
 
-// submit hands a request to the engine.
+// hand hands out what the engine has done by now, and returns now. The caller
+// holds mu, so that a stream finds all events of one instant at once.
+func (s *Server) hand() (now time.Duration) {
+	now = time.Since(s.start)
+	for e, ok := s.engine.Next(now); ok; e, ok = s.engine.Next(now) {
+		if st := s.streams[e.ID]; st != nil {
+			st.tell(e)
+		}
+	}
+	return now
+}
+
+// wake makes drive ask the engine anew: what it waits for may come earlier.
+func (s *Server) wake() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// submit hands a request to the engine. If that does not take it, the stream has
+// ended on return.
 func (s *Server) submit(a sim.Ask) *stream {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.lastID++
 	a.ID = s.lastID
 	st := newStream(a.ID)
 	s.streams[a.ID] = st
 	s.engine.Submit(time.Since(s.start), a)
-	s.mu.Unlock()
-	select {
-	case s.kick <- struct{}{}:
-	default:
-	}
+	s.hand()
+	s.wake()
 	return st
 }
 
-// release ends a stream: its client has everything, or has gone.
+// release ends a stream: its client has everything, or has gone. A request that
+// leaves early makes the others faster.
 func (s *Server) release(st *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.mu.Lock()
-	last, ended := st.last, st.ended
-	st.mu.Unlock()
-	if !ended {
-		now := time.Since(s.start)
-		for e, ok := s.engine.Next(now); ok; e, ok = s.engine.Next(now) {
-			s.streams[e.ID].tell(e)
-		}
+	now := s.hand()
+	if !st.ended {
 		s.engine.Cancel(now, st.id)
 	}
 	delete(s.streams, st.id)
-	close(st.gone)
-	s.totals.add(last, ended)
+	s.totals.add(st.last, st.ended)
+	s.wake()
 }
 
 func (t *totals) add(last sim.Event, ended bool) {
-	if ended && last.Kind == sim.Rejected {
-		t.rejected++
+	if last.Kind == sim.Rejected {
 		return
 	}
 	t.prompt += int64(last.Input)
