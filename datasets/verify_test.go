@@ -187,9 +187,9 @@ func TestVerifyHostile(t *testing.T) {
 		t.Fatal(err)
 	}
 	random := rand.New(rand.NewPCG(1, 2))
-	flips := 25
+	flips := 10
 	if testing.Short() {
-		flips = 10
+		flips = 3
 	}
 	found, tried := 0, 0
 	for _, file := range files(t, base) {

@@ -39,6 +39,7 @@ func (t *track) enter(x time.Duration) *Script {
 	s := t.copy()
 	primes := t.primes(x)
 	begun := make([]bool, len(s.Lanes))
+	primed := time.Duration(0)
 	for i := range s.Steps {
 		st := &s.Steps[i]
 		if t.when[i].due >= x {
@@ -49,7 +50,8 @@ func (t *track) enter(x time.Duration) *Script {
 		st.After = nil
 		st.Role = Skip
 		if primes[st.Lane] == int32(i) {
-			t.prime(st, i)
+			t.prime(st, i, primed*laneStagger)
+			primed++
 		}
 	}
 	t.tree.ideal(s.Steps)
@@ -89,10 +91,14 @@ func (t *track) primes(x time.Duration) []int32 {
 	return last
 }
 
-// prime makes a step ask for one token when the play begins.
-func (t *track) prime(st *Step, i int) {
+// laneStagger lies between the primes of a play's lanes, so that every driver
+// sends them in the same order. It shares no multiple with Stagger below 3 s.
+const laneStagger = 617 * time.Microsecond
+
+// prime makes a step ask for one token, so long after the play begins.
+func (t *track) prime(st *Step, i int, gap time.Duration) {
 	st.Role, st.Output = Prime, 1
-	st.After = []Edge{{At: PlayStart}}
+	st.After = []Edge{{At: PlayStart, Gap: gap}}
 	end := len(st.Body.Segs) - 1
 	st.Body.Len += int64(len(t.short[i]) - len(st.Body.Segs[end]))
 	st.Body.Segs = slices.Clone(st.Body.Segs)
