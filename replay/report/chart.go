@@ -19,11 +19,11 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// chart is one figure over agents: curves with bands, and the limits of tiers.
+// chart draws agents over a measurement: curves with bands, and the limits of
+// tiers as vertical lines, so that a capacity is read off where they cross.
 type chart struct {
 	Title  string // for readers who do not see it
-	Y      string // label and unit of the vertical axis
-	Rising bool   // curves rise with agents
+	X      string // label and unit of the measurement's axis
 	Curves []curve
 	Limits []limit
 }
@@ -34,15 +34,16 @@ type curve struct {
 	Points []point
 }
 
-// point is one level. The band is [Lo, Hi]; an end that is not finite is drawn at Y.
+// point is one level. The band is [Lo, Hi] of X; an end that is not finite is
+// drawn at X.
 type point struct {
-	Agents, Y, Lo, Hi float64
+	Agents, X, Lo, Hi float64
 	Held              bool // met at least one tier: drawn filled
 }
 
 // limit is a tier's limit with the capacity found there, one span a curve.
 type limit struct {
-	Y     float64
+	X     float64
 	Label string
 	Spans []span
 }
@@ -90,18 +91,18 @@ func themed(svg string) string {
 func (c chart) SVG() (template.HTML, error) {
 	p, err := c.plot()
 	if err != nil {
-		return "", fmt.Errorf("draw %s: %w", c.Y, err)
+		return "", fmt.Errorf("draw %s: %w", c.X, err)
 	}
 	canvas := vgsvg.New(chartWidth, chartHeight)
 	p.Draw(draw.New(canvas))
 	var b bytes.Buffer
 	if _, err := canvas.WriteTo(&b); err != nil {
-		return "", fmt.Errorf("draw %s: %w", c.Y, err)
+		return "", fmt.Errorf("draw %s: %w", c.X, err)
 	}
 	svg := b.String()
 	_, body, ok := strings.Cut(svg, `xmlns:xlink="http://www.w3.org/1999/xlink">`)
 	if !ok {
-		return "", fmt.Errorf("draw %s: the drawing has no head", c.Y)
+		return "", fmt.Errorf("draw %s: the drawing has no head", c.X)
 	}
 	head := fmt.Sprintf(`<svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, chartWidth, chartHeight, html.EscapeString(c.Title))
 	return template.HTML(head + themed(body)), nil
@@ -112,17 +113,17 @@ func (c chart) plot() (*plot.Plot, error) {
 	p.BackgroundColor = color.Transparent
 	xs, ys := c.extent()
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = xs.lo, xs.hi, ys.lo, ys.hi
-	style(&p.X, "agents", xs)
-	style(&p.Y, c.Y, ys)
+	style(&p.X, c.X, xs)
+	style(&p.Y, "agents", ys)
 	grid := plotter.NewGrid()
 	grid.Horizontal.Color, grid.Horizontal.Width, grid.Vertical.Width = gridColor, 0.6, 0
 	p.Add(grid)
 	for i, cv := range c.Curves {
-		if err := cv.band(p, i, ys); err != nil {
+		if err := cv.band(p, i, xs); err != nil {
 			return nil, err
 		}
 	}
-	if err := c.drawLimits(p, xs, ys); err != nil {
+	if err := c.drawLimits(p, ys); err != nil {
 		return nil, err
 	}
 	for i, cv := range c.Curves {
@@ -151,38 +152,38 @@ func (c chart) extent() (xs, ys scale) {
 	var x, y []float64
 	for _, cv := range c.Curves {
 		for _, p := range cv.Points {
-			x = append(x, p.Agents)
-			y = append(y, p.Y, p.low(), p.high())
+			x = append(x, p.X, p.low(), p.high())
+			y = append(y, p.Agents)
 		}
 	}
 	for _, l := range c.Limits {
-		y = append(y, l.Y)
+		x = append(x, l.X)
 	}
-	return newScale(x, 6), newScale(y, 15)
+	return newScale(x, 15), newScale(y, 6)
 }
 
 func (p point) low() float64 {
 	if math.IsInf(p.Lo, 0) || math.IsNaN(p.Lo) {
-		return p.Y
+		return p.X
 	}
 	return p.Lo
 }
 
 func (p point) high() float64 {
 	if math.IsInf(p.Hi, 0) || math.IsNaN(p.Hi) {
-		return p.Y
+		return p.X
 	}
 	return p.Hi
 }
 
-func (cv curve) band(p *plot.Plot, i int, ys scale) error {
+func (cv curve) band(p *plot.Plot, i int, xs scale) error {
 	var around plotter.XYs
 	for _, pt := range cv.Points {
-		around = append(around, plotter.XY{X: pt.Agents, Y: ys.clamp(pt.high())})
+		around = append(around, plotter.XY{X: xs.clamp(pt.high()), Y: pt.Agents})
 	}
 	for j := len(cv.Points) - 1; j >= 0; j-- {
 		pt := cv.Points[j]
-		around = append(around, plotter.XY{X: pt.Agents, Y: ys.clamp(pt.low())})
+		around = append(around, plotter.XY{X: xs.clamp(pt.low()), Y: pt.Agents})
 	}
 	if len(cv.Points) < 2 {
 		return nil
@@ -199,9 +200,9 @@ func (cv curve) band(p *plot.Plot, i int, ys scale) error {
 func (cv curve) line(p *plot.Plot, i int) error {
 	var all, open plotter.XYs
 	for _, pt := range cv.Points {
-		all = append(all, plotter.XY{X: pt.Agents, Y: pt.Y})
+		all = append(all, plotter.XY{X: pt.X, Y: pt.Agents})
 		if !pt.Held {
-			open = append(open, plotter.XY{X: pt.Agents, Y: pt.Y})
+			open = append(open, plotter.XY{X: pt.X, Y: pt.Agents})
 		}
 	}
 	if len(all) == 0 {
@@ -238,9 +239,9 @@ func addDots(p *plot.Plot, c color.Color, all, open plotter.XYs) error {
 
 // drawLimits draws a dashed line for each limit, and thick on it the interval of
 // each capacity.
-func (c chart) drawLimits(p *plot.Plot, xs, ys scale) error {
+func (c chart) drawLimits(p *plot.Plot, ys scale) error {
 	for _, l := range c.Limits {
-		line, err := plotter.NewLine(plotter.XYs{{X: xs.lo, Y: l.Y}, {X: xs.hi, Y: l.Y}})
+		line, err := plotter.NewLine(plotter.XYs{{X: l.X, Y: ys.lo}, {X: l.X, Y: ys.hi}})
 		if err != nil {
 			return err
 		}
@@ -248,10 +249,10 @@ func (c chart) drawLimits(p *plot.Plot, xs, ys scale) error {
 		p.Add(line)
 		for i, s := range l.Spans {
 			if s.Hi > 0 {
-				p.Add(spanLine{s, l.Y, vg.Length(2*i - len(l.Spans) + 1), curveColor(i), xs})
+				p.Add(spanLine{s, l.X, vg.Length(2*i - len(l.Spans) + 1), curveColor(i), ys})
 			}
 		}
-		if err := c.addLabel(p, l, xs); err != nil {
+		if err := addLabel(p, l, ys); err != nil {
 			return err
 		}
 	}
@@ -262,36 +263,39 @@ func (c chart) drawLimits(p *plot.Plot, xs, ys scale) error {
 // of several curves stay apart.
 type spanLine struct {
 	span
-	y     float64
+	x     float64
 	shift vg.Length
 	color color.Color
-	xs    scale
+	ys    scale
 }
 
 var _ plot.Plotter = spanLine{}
 
+// leastSpan is how long an interval is drawn at least, to be seen.
+const leastSpan = vg.Length(4)
+
 // Plot draws the line.
 func (s spanLine) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
-	at := y(s.y) + 2*s.shift
-	c.StrokeLine2(draw.LineStyle{Color: s.color, Width: 3.5}, x(s.xs.clamp(s.Lo)), at, x(s.xs.clamp(s.Hi)), at)
+	at := x(s.x) + 2*s.shift
+	from, to := y(s.ys.clamp(s.Lo)), y(s.ys.clamp(s.Hi))
+	if grow := (leastSpan - (to - from)) / 2; grow > 0 {
+		from, to = from-grow, to+grow
+	}
+	c.StrokeLine2(draw.LineStyle{Color: s.color, Width: 3.5}, at, from, at, to)
 }
 
-// addLabel names a limit where the curves are far: a falling one leaves the upper
-// right empty, a rising one the upper left.
-func (c chart) addLabel(p *plot.Plot, l limit, xs scale) error {
-	x, align, shift := xs.hi, text.XRight, vg.Length(-2)
-	if c.Rising {
-		x, align, shift = xs.lo, text.XLeft, 2
-	}
-	labels, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{{X: x, Y: l.Y}}, Labels: []string{l.Label}})
+// addLabel names a limit, upright along the top of its line.
+func addLabel(p *plot.Plot, l limit, ys scale) error {
+	labels, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{{X: l.X, Y: ys.hi}}, Labels: []string{l.Label}})
 	if err != nil {
 		return err
 	}
-	labels.TextStyle[0].Font = font.Font{Typeface: "Liberation", Variant: "Sans", Size: 10}
-	labels.TextStyle[0].Color = limitColor
-	labels.TextStyle[0].XAlign, labels.TextStyle[0].YAlign = align, text.YBottom
-	labels.Offset = vg.Point{X: shift, Y: 2 * vg.Length(len(l.Spans))}
+	style := &labels.TextStyle[0]
+	style.Font = font.Font{Typeface: "Liberation", Variant: "Sans", Size: 10}
+	style.Color, style.Rotation = limitColor, math.Pi/2
+	style.XAlign, style.YAlign = text.XRight, text.YBottom
+	labels.Offset = vg.Point{X: -2 - vg.Length(len(l.Spans)), Y: -2}
 	p.Add(labels)
 	return nil
 }

@@ -25,21 +25,21 @@ type axis struct {
 }
 
 var axes = []axis{
-	{"Output speed at the 25th percentile", "tok/s", capacity.Speed, "p25", func(p capacity.Point) stat.Estimate { return p.Speed }},
-	{"Time to the first token at the 95th percentile", "s", capacity.TTFT, "p95", func(p capacity.Point) stat.Estimate { return p.TTFT }},
+	{"Agents over output speed, 25th percentile", "tok/s", capacity.Speed, "p25", func(p capacity.Point) stat.Estimate { return p.Speed }},
+	{"Agents over time to the first token, 95th percentile", "s", capacity.TTFT, "p95", func(p capacity.Point) stat.Estimate { return p.TTFT }},
 }
 
-// figures draws both measurements over agents, with a curve for each result.
+// figures draws agents over both measurements, with a curve for each result.
 func figures(results []*result.Result) ([]figure, error) {
 	var out []figure
 	for _, a := range axes {
-		c := chart{Title: a.title + " over concurrent agents", Y: a.unit, Rising: a.metric == capacity.TTFT}
+		c := chart{Title: a.title, X: a.unit}
 		points := 0
 		for _, r := range results {
 			cv := curve{Name: r.System.Name}
 			for _, p := range curvePoints(r.Search) {
 				if e := a.of(p); !math.IsNaN(e.Center) {
-					cv.Points = append(cv.Points, point{Agents: float64(p.Level), Y: e.Center, Lo: e.Lo, Hi: e.Hi, Held: held(r.Search, p.Probe)})
+					cv.Points = append(cv.Points, point{Agents: float64(p.Level), X: e.Center, Lo: e.Lo, Hi: e.Hi, Held: held(r.Search, p.Probe)})
 				}
 			}
 			points += len(cv.Points)
@@ -80,10 +80,10 @@ func (a axis) limits(results []*result.Result) []limit {
 
 func limitAt(limits *[]limit, c capacity.Cond, unit string, n int) *limit {
 	for i := range *limits {
-		if (*limits)[i].Y == c.Limit {
+		if (*limits)[i].X == c.Limit {
 			return &(*limits)[i]
 		}
 	}
-	*limits = append(*limits, limit{Y: c.Limit, Label: fmt.Sprintf("%g %s", c.Limit, unit), Spans: make([]span, n)})
+	*limits = append(*limits, limit{X: c.Limit, Label: fmt.Sprintf("%g %s", c.Limit, unit), Spans: make([]span, n)})
 	return &(*limits)[len(*limits)-1]
 }
