@@ -167,9 +167,11 @@ func (v *view) outputOff() float64 {
 	return got/planned - 1
 }
 
-// point is the window's place on the curve. Calls still waiting for their first
+// PointOf is a window's place on the curve. Calls still waiting for their first
 // token count where they have waited longer than the percentile of the others,
 // and likewise for speed.
+func PointOf(w Window) Point { return newView(w).point() }
+
 func (v *view) point() Point {
 	at := func(c Cond, p float64) stat.Estimate {
 		e := v.quantile(c, p)

@@ -3,7 +3,6 @@ package result
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -120,27 +119,13 @@ func verifyRecord(rec capacity.ProbeRecord, w capacity.Window) []Problem {
 	return problems
 }
 
-// verifyPoint computes the curve's point of one probe again, as the estimates of
-// conditions whose limits lie at the point itself: calls that still wait count as
-// slower than that.
+// verifyPoint computes the curve's points of one probe again.
 func (r *Result) verifyPoint(w capacity.Window) []Problem {
 	var problems []Problem
 	for i, p := range r.Search.Curve {
-		if p.Probe != w.Ask.Index {
-			continue
+		if p.Probe == w.Ask.Index {
+			problems = append(problems, differ(fmt.Sprintf("curve[%d]", i), p, capacity.PointOf(w))...)
 		}
-		at := func(v, other float64) float64 {
-			if math.IsNaN(v) {
-				return other
-			}
-			return v
-		}
-		j := capacity.Judge(capacity.SLO{Conds: []capacity.Cond{
-			{Stat: "p25", Metric: capacity.Speed, Op: capacity.AtLeast, Limit: at(p.Speed.Center, 0)},
-			{Stat: "p95", Metric: capacity.TTFT, Op: capacity.AtMost, Limit: at(p.TTFT.Center, math.Inf(1))},
-		}}, w)
-		again := capacity.Point{Probe: p.Probe, Level: w.Ask.Level, Speed: j.Conds[0].Estimate, TTFT: j.Conds[1].Estimate}
-		problems = append(problems, differ(fmt.Sprintf("curve[%d]", i), p, again)...)
 	}
 	return problems
 }

@@ -41,10 +41,11 @@ func relist(t testing.TB, dir, name string, content []byte) {
 }
 
 // What an honest search writes is sound, whatever it came upon: steep worlds and
-// flat ones, quiet and noisy, tiers that nothing fails and that nothing meets.
+// flat ones, quiet and noisy, calls cut off while they waited, tiers that nothing
+// fails and that nothing meets.
 func TestVerifyHonest(t *testing.T) {
 	n := 0
-	for _, in := range []world{{1, 0.01}, {30, 0.6}, {1e6, 0.3}} {
+	for _, in := range []world{{1, 0.01, 0}, {30, 0.6, 40}, {1e6, 0.3, 40}} {
 		n++
 		dir, found := written(t, in, uint64(n))
 		problems, err := result.Verify(dir)

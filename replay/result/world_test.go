@@ -40,9 +40,11 @@ func facts() result.Run {
 
 // world is a system by formula: output speed falls as 240/(1+10·level/knee) and
 // the first token comes after 0.3 s·(1+level/knee), both with noise of a
-// deviation of spread. A probe of it takes no time.
+// deviation of spread. The end of a window finds open calls that have waited for
+// their first token for 50 ms, 100 ms, and so on. A probe of it takes no time.
 type world struct {
 	knee, spread float64
+	open         int
 }
 
 func (w world) probe(_ context.Context, a capacity.Ask, enough func(capacity.Window) bool) (capacity.Window, error) {
@@ -55,7 +57,18 @@ func (w world) probe(_ context.Context, a capacity.Ask, enough func(capacity.Win
 			break
 		}
 	}
+	for i := range w.open {
+		win.Samples = append(win.Samples, waiting(a, len(win.Samples), win.To-time.Duration(i+1)*50*time.Millisecond))
+	}
 	return win, nil
+}
+
+// waiting is a call that the end of the window cut off before its first token.
+func waiting(a capacity.Ask, n int, due time.Duration) schema.Sample {
+	s, class := sample(a, n, due, 1, 1), schema.ErrUnended
+	s.Error, s.FirstByteUS, s.FirstTokenUS, s.LastTokenUS, s.DoneUS = &class, nil, nil, nil, nil
+	s.HTTPStatus, s.FinishReason, s.OutputTokens, s.Chunks, s.FirstTokens = nil, nil, nil, 0, nil
+	return s
 }
 
 func (w world) grow(chance *rand.Rand, win capacity.Window, by time.Duration) capacity.Window {
