@@ -123,8 +123,9 @@ func TestUnclosedFile(t *testing.T) {
 	refused(t, "unclosed", path+".tmp", err, "cut off or never closed")
 }
 
-// rewriteFooter decodes a file's footer, changes it and puts it back.
-func rewriteFooter(t *testing.T, content []byte, change func(*format.FileMetaData)) []byte {
+// rewriteFooter decodes a file's footer, changes it and puts it back, behind
+// pages if they are given.
+func rewriteFooter(t testing.TB, content []byte, change func(*format.FileMetaData), pages ...*[]byte) []byte {
 	t.Helper()
 	size := int(binary.LittleEndian.Uint32(content[len(content)-8:]))
 	footer := content[len(content)-8-size : len(content)-8]
@@ -137,6 +138,9 @@ func rewriteFooter(t *testing.T, content []byte, change func(*format.FileMetaDat
 	var b bytes.Buffer
 	if err := thrift.NewEncoder(compact.NewWriter(&b)).Encode(&meta); err != nil {
 		t.Fatal(err)
+	}
+	if len(pages) > 0 {
+		return append(*pages[0], frame(b.String())...)
 	}
 	return append(bytes.Clone(content[:len(content)-8-size]), frame(b.String())...)
 }

@@ -176,7 +176,10 @@ func (f *file) checkGroups() error {
 	var rows int64
 	last := int64(len(magic)) // where the chunk before ends
 	for g := range meta.RowGroups {
-		group := &meta.RowGroups[g]
+		group, plain := &meta.RowGroups[g], int64(0)
+		if group.NumRows < 0 || group.NumRows > hardGroupRows {
+			return fmt.Errorf("row group %d: %d rows, want at most %d", g, group.NumRows, hardGroupRows)
+		}
 		if len(group.Columns) != len(paths) {
 			return fmt.Errorf("row group %d: %d columns, the schema has %d", g, len(group.Columns), len(paths))
 		}
@@ -189,6 +192,10 @@ func (f *file) checkGroups() error {
 				return fmt.Errorf("row group %d: column %s: its chunk cannot lie at [%d, %d)", g, strings.Join(paths[c], "."), start, end)
 			}
 			last = end
+			plain += max(group.Columns[c].MetaData.TotalUncompressedSize, 0)
+			if plain > maxGroupBytes {
+				return fmt.Errorf("row group %d: more than %d bytes before compression", g, int64(maxGroupBytes))
+			}
 		}
 		rows += group.NumRows
 	}

@@ -15,8 +15,8 @@ import (
 // Bounds of what a page may claim.
 const (
 	maxPageHeader = 1 << 20 // holds at most the smallest and largest value of a column with statistics
-	maxPageBytes  = 1 << 30 // the longest text of one row, that is
-	maxPageValues = 1 << 27
+	maxPageBytes  = maxRowBytes + 64<<20
+	maxPageValues = maxRowBytes / 4 // the shortest element of a list takes 4 bytes
 )
 
 // checkPages walks over the page headers of row group g, of those columns that
@@ -33,9 +33,11 @@ func (f *file) checkPages(g int) error {
 		}
 		leaf, _ := f.parquet.Schema().Lookup(meta.PathInSchema...)
 		p := pages{
-			meta:     meta,
-			flat:     leaf.MaxRepetitionLevel == 0,
-			nullable: leaf.MaxDefinitionLevel > 0,
+			meta:          meta,
+			flat:          leaf.MaxRepetitionLevel == 0,
+			nullable:      leaf.MaxDefinitionLevel > 0,
+			maxRepetition: leaf.MaxRepetitionLevel,
+			maxDefinition: leaf.MaxDefinitionLevel,
 		}
 		if err := p.walk(f.os, group.NumRows); err != nil {
 			return fmt.Errorf("column %s: %w", path, err)
@@ -49,6 +51,8 @@ type pages struct {
 	meta     *format.ColumnMetaData
 	flat     bool // one value a row
 	nullable bool
+
+	maxRepetition, maxDefinition int
 
 	dictionary bool // was seen
 	rows       int64
@@ -72,6 +76,9 @@ func (p *pages) walk(r io.ReaderAt, rows int64) error {
 			return fmt.Errorf("page at %d: %w", at, err)
 		}
 		if err := checksum(r, h, body); err != nil {
+			return fmt.Errorf("page at %d: %w", at, err)
+		}
+		if err := p.checkBody(r, h, body); err != nil {
 			return fmt.Errorf("page at %d: %w", at, err)
 		}
 		at = body + int64(h.CompressedPageSize)
@@ -134,7 +141,7 @@ func (p *pages) addData(d *format.DataPageHeaderV2, h *format.PageHeader) error 
 		return fmt.Errorf("levels of %d bytes", levels)
 	case p.flat != (d.RepetitionLevelsByteLength == 0) || p.nullable != (d.DefinitionLevelsByteLength > 0):
 		return fmt.Errorf("levels of %d and %d bytes", d.RepetitionLevelsByteLength, d.DefinitionLevelsByteLength)
-	case !allowed(d.Encoding) || !slices.Contains(p.meta.Encoding, d.Encoding):
+	case d.Encoding == format.RLE || !allowed(d.Encoding) || !slices.Contains(p.meta.Encoding, d.Encoding):
 		return fmt.Errorf("encoding %v, the footer says %v", d.Encoding, p.meta.Encoding)
 	case d.Encoding == format.RLEDictionary && !p.dictionary:
 		return errors.New("no dictionary before it")

@@ -26,6 +26,11 @@ const (
 	hardGroupBytes = 128 << 20
 	hardGroupRows  = 200_000
 	pageBytes      = 256 << 10
+
+	// What a reader must be ready to hold: a longer row is refused, and so the
+	// pages of a row group never take more than maxGroupBytes before compression.
+	maxRowBytes   = 256 << 20
+	maxGroupBytes = hardGroupBytes + maxRowBytes + 128<<20
 )
 
 // Keys of a file's metadata that Writer sets.
@@ -144,6 +149,9 @@ func (w *Writer[T]) row(row []T) error {
 	size, err := weigh(reflect.ValueOf(&row[0]).Elem())
 	if err != nil {
 		return err
+	}
+	if size > maxRowBytes {
+		return fmt.Errorf("it takes about %d bytes, want at most %d", size, maxRowBytes)
 	}
 	if _, err := w.table.Write(row); err != nil {
 		return err
