@@ -47,7 +47,7 @@ var layout = map[string][]string{
 // behind their types.
 var homes = map[string][]string{
 	"github.com/parquet-go/parquet-go":         {"schema"},
-	"github.com/klauspost/compress":           {"schema"},
+	"github.com/klauspost/compress":            {"schema"},
 	"github.com/valyala/fasthttp":              {"replay/agent"},
 	"github.com/urfave/cli/v2":                 {"cmd/capstan"},
 	"github.com/tiktoken-go/tokenizer":         {"schema/tokens"},
