@@ -49,6 +49,8 @@ type search struct {
 	ceiling int // highest level that is worth a probe
 	found   Result
 	over    bool // nothing more can be probed
+	calls   int  // of all windows
+	tooLong int  // of these, calls that did not fit the system's context
 }
 
 // goal is why a level is probed.
@@ -225,6 +227,7 @@ func (s *search) keep(g goal, w Window, cut bool) {
 			t.note(j, g.phase, slices.Contains(g.tiers, i))
 		}
 	}
+	s.calls, s.tooLong = s.calls+len(w.Samples), s.tooLong+v.tooLong()
 	s.found.Probes = append(s.found.Probes, r)
 	if len(w.Samples) > 0 {
 		s.found.Curve = append(s.found.Curve, v.point())
@@ -260,6 +263,9 @@ func scramble(x uint64) uint64 {
 func (s *search) result() Result {
 	r := s.found
 	r.Horizon = s.cfg.Horizon
+	if s.tooLong > 0 {
+		r.Warnings = append(r.Warnings, tooLongText(s.tooLong, s.calls))
+	}
 	for _, t := range s.tiers {
 		a := t.answer()
 		if a.U == 0 {

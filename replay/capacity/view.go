@@ -131,6 +131,9 @@ func (v *view) remarks() []string {
 	if v.rateLimited() {
 		all = append(all, "rate-limited, not capacity: the system answered HTTP 429")
 	}
+	if n := v.tooLong(); n > 0 {
+		all = append(all, tooLongText(n, len(v.Samples)))
+	}
 	for _, d := range v.drift() {
 		all = append(all, "not the stationary mix: "+d)
 	}
@@ -150,6 +153,20 @@ func (v *view) rateLimited() bool {
 		}
 	}
 	return false
+}
+
+// tooLong is how many calls the system refused because its context is too small.
+func (v *view) tooLong() (n int) {
+	for i := range v.Samples {
+		if e := v.Samples[i].Error; e != nil && *e == schema.ErrContext {
+			n++
+		}
+	}
+	return n
+}
+
+func tooLongText(n, calls int) string {
+	return fmt.Sprintf("too long: %d of %d calls did not fit the system's context; cut sessions at a smaller maximum context", n, calls)
 }
 
 // outputOff is Σ output ÷ Σ planned output - 1, over answers that came whole.
