@@ -57,7 +57,10 @@ func decode(text []byte) (v any, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("read YAML: %s", oneLine(err.Error()))
 	}
-	if len(file.Docs) != 1 || file.Docs[0].Body == nil {
+	if len(file.Docs) == 1 && file.Docs[0].Body == nil {
+		return nil, errors.New("nothing is in it, want a YAML document that describes a system")
+	}
+	if len(file.Docs) != 1 {
 		return nil, fmt.Errorf("got %d YAML documents, want one that describes a system", len(file.Docs))
 	}
 	if err := refuseAliases(file.Docs[0].Body); err != nil {

@@ -106,6 +106,15 @@ func TestRefusals(t *testing.T) {
 		"owned: stands beside price, want one of the two; power: missing, want the power that owned pays electricity for")
 }
 
+func TestEmptyManifest(t *testing.T) {
+	for _, text := range []string{"", "\n", "# a comment\n"} {
+		_, err := cost.ParseSystem("system.yaml", []byte(text), today)
+		if want := "system.yaml: nothing is in it, want a YAML document that describes a system"; err == nil || err.Error() != want {
+			t.Errorf("ParseSystem(%q) = %v, want %s", text, err, want)
+		}
+	}
+}
+
 func TestDateNearMidnight(t *testing.T) {
 	text := strings.Replace(priced, "2026-11-01", "2026-11-25", 1)
 	if _, err := cost.ParseSystem("s", []byte(text), today); err != nil {

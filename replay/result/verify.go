@@ -3,6 +3,8 @@ package result
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -23,14 +25,18 @@ func (p Problem) String() string { return p.Place + ": " + p.Text }
 // Verify checks the result in dir and says what in it does not hold; none means
 // that it is sound. It compares every file with its hash, reads the samples of
 // each probe, computes every verdict and the curve again from them, and holds
-// the capacities against the verdicts. The error is not nil when the result could
-// not be read far enough to be checked.
+// the capacities against the verdicts. A directory whose files are not those of
+// the manifest has one problem, which names the first. The error is not nil when
+// the result could not be read far enough to be checked.
 //
 // Recomputed figures may differ by 1 part in 10⁹: processors round differently.
 func Verify(dir string) ([]Problem, error) {
+	if _, err := os.Stat(filepath.Join(dir, bundle.ManifestName)); err != nil {
+		return nil, fmt.Errorf("verify result: %w", err)
+	}
 	b, err := bundle.Open(dir, Kind)
 	if err != nil {
-		return nil, fmt.Errorf("verify result: %w", err)
+		return []Problem{{bundle.ManifestName, err.Error()}}, nil
 	}
 	if problems := hashes(b); len(problems) > 0 {
 		// A file that was changed would only yield false trails.

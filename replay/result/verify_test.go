@@ -148,6 +148,24 @@ func TestVerifyDamagedSamples(t *testing.T) {
 	}
 }
 
+// A samples file that is gone or cut short is a problem that names it.
+func TestVerifyMissingSamples(t *testing.T) {
+	f := func(damage string, do func(path string) error) {
+		t.Helper()
+		dir, _ := damaged(t)
+		const name = "samples/probe-001.parquet"
+		if err := do(filepath.Join(dir, filepath.FromSlash(name))); err != nil {
+			t.Fatal(err)
+		}
+		problems, err := result.Verify(dir)
+		if err != nil || len(problems) != 1 || !strings.Contains(problems[0].Text, name) {
+			t.Errorf("%s: Verify = %v, %v, want one problem that names %s", damage, problems, err, name)
+		}
+	}
+	f("gone", os.Remove)
+	f("cut short", func(path string) error { return os.Truncate(path, 100) })
+}
+
 func TestVerifyNothing(t *testing.T) {
 	if _, err := result.Verify(t.TempDir()); err == nil {
 		t.Error("Verify of an empty folder has no error")
