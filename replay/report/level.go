@@ -109,12 +109,16 @@ func (l *Level) warn(w capacity.Window) {
 	}
 	add(w.Warnings)
 	for _, f := range l.Figures {
-		add(f.Value.Warnings)
+		for _, s := range f.Value.Warnings {
+			add([]string{f.Name + ": " + s})
+		}
 	}
 	for _, j := range l.Judgements {
 		add(j.Warnings)
 		for _, c := range j.Conds {
-			add(c.Warnings)
+			for _, s := range c.Warnings {
+				add([]string{c.Cond.String() + ": " + s})
+			}
 		}
 	}
 }
@@ -125,6 +129,7 @@ func (l *Level) Text(w io.Writer) error {
 	fmt.Fprintf(&b, "agents   %d, of which %s in a call on average\n", l.Agents, number(l.Duty*float64(l.Agents)))
 	fmt.Fprintf(&b, "window   %s, %s calls\n", time.Duration(l.Seconds*float64(time.Second)).Round(time.Millisecond), whole(float64(l.Calls)))
 	for _, f := range l.Figures {
+		f.Value.Lo = max(0, f.Value.Lo) // no figure can be negative
 		fmt.Fprintf(&b, "%-12s %8s %s  %s  n %d\n", f.Name, number(f.Value.Center), f.Unit, interval(f.Value, number), f.Value.N)
 	}
 	cached := "unknown"

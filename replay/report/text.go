@@ -72,8 +72,12 @@ func conditions(r *result.Result) string {
 	if k.GapCap > 0 {
 		capped = fmt.Sprintf("capped at %g s", k.GapCap)
 	}
-	return fmt.Sprintf("%s: %d sessions, %s calls; gaps %s, %s; output %s; %s text",
-		r.Run.Dataset.Name, r.Run.Dataset.Sessions, whole(float64(r.Run.Dataset.Calls)), k.Gaps, capped, k.Output, k.Text)
+	cut := ""
+	if k.MaxContext > 0 {
+		cut = fmt.Sprintf("; cut at %s tokens, %s of the calls left out", whole(float64(k.MaxContext)), percent(k.CutShare))
+	}
+	return fmt.Sprintf("%s: %d sessions, %s calls; gaps %s, %s; output %s; %s text%s",
+		r.Run.Dataset.Name, r.Run.Dataset.Sessions, whole(float64(r.Run.Dataset.Calls)), k.Gaps, capped, k.Output, k.Text, cut)
 }
 
 // clean keeps a name of a stranger from steering the terminal.

@@ -80,6 +80,10 @@ func newRow(i int, r *result.Result, a capacity.Answer) row {
 	if p, ok := standsFor(r.Search, a); ok {
 		w.Calls, w.Duty = p.Calls, p.Duty
 		w.Notes = append(w.Notes, probeNotes(p, a.SLO)...)
+	} else if p, ok := lowest(r.Search); ok && a.L == 0 {
+		for _, n := range probeNotes(p, a.SLO) {
+			w.Notes = append(w.Notes, fmt.Sprintf("level %d: %s", p.Ask.Level, n))
+		}
 	}
 	w.Notes = unique(w.Notes)
 	return w
@@ -99,6 +103,17 @@ func standsFor(s capacity.Result, a capacity.Answer) (capacity.ProbeRecord, bool
 		}
 	}
 	return capacity.ProbeRecord{}, false
+}
+
+// lowest is the last probe of the lowest level: where nothing passed, it says
+// why best.
+func lowest(s capacity.Result) (low capacity.ProbeRecord, ok bool) {
+	for _, p := range s.Probes {
+		if !ok || p.Ask.Level <= low.Ask.Level {
+			low, ok = p, true
+		}
+	}
+	return low, ok
 }
 
 // probeNotes are the warnings of a probe that concern one tier.
@@ -178,24 +193,26 @@ func (c column) head(results []*result.Result) string {
 // unitNotes says once for each result what its units rest on.
 func unitNotes(results []*result.Result, all []row) [][]string {
 	notes := make([][]string, len(results))
-	for _, w := range all {
-		notes[w.Result] = append(notes[w.Result], byText(w, func(u cost.Unit) string {
+	for i := range notes {
+		var own []row
+		for _, w := range all {
+			if w.Result == i {
+				own = append(own, w)
+			}
+		}
+		notes[i] = append(byText(own, func(u cost.Unit) string {
 			if u.Value == nil {
 				return ""
 			}
 			return u.Note
-		})...)
-		notes[w.Result] = append(notes[w.Result], absences(w)...)
-	}
-	for i := range notes {
-		notes[i] = unique(notes[i])
+		}), absences(own...)...)
 	}
 	return notes
 }
 
-// absences says which units a capacity hasn't got, and why.
-func absences(w row) []string {
-	return byText(w, func(u cost.Unit) string {
+// absences says which units capacities haven't got, and why.
+func absences(all ...row) []string {
+	return byText(all, func(u cost.Unit) string {
 		if u.Value != nil {
 			return ""
 		}
@@ -204,13 +221,16 @@ func absences(w row) []string {
 }
 
 // byText gathers the units of which the same is said: "per kW, per MW: …".
-func byText(w row, say func(cost.Unit) string) []string {
+func byText(all []row, say func(cost.Unit) string) []string {
 	var texts []string
 	heads := map[string][]string{}
 	for _, c := range columns {
-		if text := say(c.of(w.Units)); text != "" {
-			texts = append(texts, text)
-			heads[text] = append(heads[text], c.Head)
+		for _, w := range all {
+			text := say(c.of(w.Units))
+			if text != "" && !slices.Contains(heads[text], c.Head) {
+				texts = append(texts, text)
+				heads[text] = append(heads[text], c.Head)
+			}
 		}
 	}
 	texts = unique(texts)
