@@ -60,6 +60,7 @@ func Dataset(dir string, card datasets.Card, format Format, paths []string, each
 		return err
 	}
 	defer w.Abort()
+	sessions := 0
 	for _, path := range paths {
 		for s, err := range format.Import(path) {
 			if err != nil {
@@ -68,10 +69,13 @@ func Dataset(dir string, card datasets.Card, format Format, paths []string, each
 			if err := w.Add(s); err != nil {
 				return fmt.Errorf("import %s from %s: %w", format.Name, path, err)
 			}
-			if each != nil {
+			if sessions++; each != nil {
 				each(s)
 			}
 		}
+	}
+	if sessions == 0 {
+		return fmt.Errorf("import %s: no session with a call in %s", format.Name, strings.Join(paths, ", "))
 	}
 	return w.Close()
 }

@@ -77,7 +77,7 @@ func TestErrors(t *testing.T) {
 	f("pi", "s.jsonl", header+`{"type":"message","id":"a","message":{"role":"assistant","usage":{"input":-1}}}`, "s.jsonl:2: usage: a negative number of tokens")
 	f("pi", "s.jsonl", header+`{"type":"message","id":"a","message":{"role":"assistant","usage":{"input":9e15}}}`, "s.jsonl:2: usage:")
 	f("pi", "s.jsonl", header+`{"type":"message","id":"a","message":{"role":"assistant","usage":{"input":"9"}}}`, "s.jsonl:2: usage:")
-	f("pi", "s.jsonl", header+entry("a", "null"), "no session was added")
+	f("pi", "s.jsonl", header+entry("a", "null"), "no session with a call")
 	f("pi", "nothing", "", ":1: the file is empty")
 
 	const trace = `{"id":"s","requests":[{"t":0,"in":64,"out":1,"hash_ids":[1]}]}`
@@ -90,7 +90,7 @@ func TestErrors(t *testing.T) {
 	f("weka", "s.json", "[]", "s.json: byte 1:")
 	f("weka", "s.json", `{"requests":[]}`, "s.json: byte 0: the trace has no id")
 	f("weka", "s.json", `{"id":"s"}`, "the trace has no requests")
-	f("weka", "s.json", `{"id":"s","requests":[]}`, "no session was added")
+	f("weka", "s.json", `{"id":"s","requests":[]}`, "no session with a call")
 	f("weka", "s.json", `{"id":"s","block_size":0,"requests":[]}`, "block_size: want at least 1")
 	f("weka", "s.json", `{"id":"s","hash_id_scope":"mine","requests":[]}`, `hash_id_scope "mine": want local or global`)
 	f("weka", "s.json", `{"id":"s","hash_id_scope":"global","requests":[{"in":64,"hash_ids":[-1]}]}`, "hash_ids holds -1")
@@ -112,6 +112,11 @@ func TestPaths(t *testing.T) {
 	f("no path given")
 	f("find sources", filepath.Join("testdata", "absent"))
 	f("holds no .json or .jsonl file", t.TempDir())
+	empty := filepath.Join(t.TempDir(), "empty.jsonl")
+	if err := os.WriteFile(empty, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	f("no session with a call in "+empty, empty)
 	full := t.TempDir()
 	if err := os.WriteFile(filepath.Join(full, "mine"), nil, 0o666); err != nil {
 		t.Fatal(err)
