@@ -39,17 +39,31 @@ type Report struct {
 // OK reports whether there is no problem.
 func (r *Report) OK() bool { return len(r.Problems) == 0 }
 
-// Text writes the report for people.
+// Text writes the report for people: what was read, as far as that went, and
+// what is wrong.
 func (r *Report) Text(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "dataset   %s\nsessions  %d\ncalls     %d\nbodies    %d rebuilt, each with its recorded hash\nbytes     %d of request bodies from %d on disk\n",
-		r.Hash, r.Sessions, r.Calls, r.Bodies, r.LogicalBytes, r.StoredBytes)
+	var err error
+	say := func(format string, args ...any) {
+		_, werr := fmt.Fprintf(w, format, args...)
+		err = errors.Join(err, werr)
+	}
+	if r.Hash != "" {
+		say("dataset   %s\n", r.Hash)
+	}
+	if r.Sessions > 0 {
+		say("sessions  %d\ncalls     %d\n", r.Sessions, r.Calls)
+		if r.Bodies > 0 || !r.OK() {
+			say("bodies    %d rebuilt, each with its recorded hash\nbytes     %d of request bodies from %d on disk\n",
+				r.Bodies, r.LogicalBytes, r.StoredBytes)
+		} else {
+			say("bodies    none to rebuild: the sessions were recorded without\nbytes     %d on disk\n", r.StoredBytes)
+		}
+	}
 	for _, p := range r.Problems {
-		_, perr := fmt.Fprintf(w, "problem   %s: %s\n", p.Place, p.Text)
-		err = errors.Join(err, perr)
+		say("problem   %s: %s\n", p.Place, p.Text)
 	}
 	if r.More > 0 {
-		_, perr := fmt.Fprintf(w, "problem   … and %d more\n", r.More)
-		err = errors.Join(err, perr)
+		say("problem   … and %d more\n", r.More)
 	}
 	return err
 }

@@ -76,11 +76,18 @@ func runCapacity(c *cli.Context) error {
 	return carried(found)
 }
 
-// carried is an answer of no where a tier carries not even one agent.
+// carried is an answer of no where a tier carries not even one agent, or none
+// was certain.
 func carried(r *result.Result) error {
 	for _, a := range r.Search.Answers {
-		if a.L == 0 {
+		switch {
+		case a.L > 0:
+		case a.U == 1:
 			return &answerNo{fmt.Sprintf("not one agent was carried at %s", a.SLO)}
+		case a.U == 0:
+			return &answerNo{fmt.Sprintf("no level passed or failed for certain at %s", a.SLO)}
+		default:
+			return &answerNo{fmt.Sprintf("no level passed for certain at %s, and %d agents were too many", a.SLO, a.U)}
 		}
 	}
 	return nil
@@ -105,6 +112,9 @@ func openSearch(c *cli.Context, dir string) (*search, error) {
 	out := c.String("o")
 	if out == "" {
 		return nil, usagef("capacity: -o is missing: name the result directory to write")
+	}
+	if err := checkSearch(c); err != nil {
+		return nil, err
 	}
 	system, err := readSystem(c.String("system"))
 	if err != nil {
@@ -142,7 +152,7 @@ func serviceLevels(c *cli.Context) ([]capacity.SLO, error) {
 	for _, text := range c.StringSlice("slo") {
 		slo, err := capacity.ParseSLO(text)
 		if err != nil {
-			return nil, usagef("--slo %q: %v", text, err)
+			return nil, usagef("--slo: %v", err)
 		}
 		slos = append(slos, slo)
 	}
@@ -150,6 +160,31 @@ func serviceLevels(c *cli.Context) ([]capacity.SLO, error) {
 		return nil, usagef("capacity: name a service level with --slo, or a set with --tiers %s", strings.Join(capacity.TierNames(), "|"))
 	}
 	return slos, nil
+}
+
+// checkSearch refuses settings that no search could start with, before anything
+// is written.
+func checkSearch(c *cli.Context) error {
+	least, most := c.Duration("min-window"), c.Duration("max-window")
+	start, top := c.Int("start"), c.Int("max-level")
+	switch {
+	case least <= 0 || most < least:
+		return usagef("--min-window and --max-window: got %v and %v, want more than 0, and the second not below the first", least, most)
+	case c.Duration("horizon") <= 0:
+		return usagef("--horizon: got %v, want more than 0", c.Duration("horizon"))
+	case c.Duration("warm-up") < 0:
+		return usagef("--warm-up: got %v, want at least 0", c.Duration("warm-up"))
+	case start < 1:
+		return usagef("--start: got %d, want at least 1", start)
+	case top < 0 || top > 0 && top < start:
+		return usagef("--max-level: got %d, want at least --start, which is %d", top, start)
+	case c.Int("max-probes") < 1:
+		return usagef("--max-probes: got %d, want at least 1", c.Int("max-probes"))
+	}
+	if share := c.Float64("resolution"); !(share > 0 && share < 1) {
+		return usagef("--resolution: got %v, want a share between 0 and 1", share)
+	}
+	return nil
 }
 
 // tightest is the shortest limit on the time to first token.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"time"
 
@@ -45,7 +46,7 @@ func planConfig(c *cli.Context) (plan.Config, error) {
 		MaxContext: c.Int64("max-context"), Output: c.String("output"), NoSalt: c.Bool("no-salt"),
 	}
 	switch {
-	case cfg.GapScale < 0 || cfg.GapScale == 0 && c.IsSet("gap-scale"):
+	case !(cfg.GapScale >= 0) || math.IsInf(cfg.GapScale, 1) || cfg.GapScale == 0 && c.IsSet("gap-scale"):
 		return cfg, usagef("--gap-scale: got %v, want a number above 0; --no-gaps leaves gaps out", cfg.GapScale)
 	case cfg.GapCap < 0:
 		return cfg, usagef("--gap-cap: got %v, want at least 0", cfg.GapCap)

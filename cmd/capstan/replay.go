@@ -89,7 +89,7 @@ func replayAsk(c *cli.Context) ([]capacity.SLO, capacity.Ask, error) {
 	for _, text := range c.StringSlice("slo") {
 		s, err := capacity.ParseSLO(text)
 		if err != nil {
-			return nil, ask, usagef("--slo %q: %v", text, err)
+			return nil, ask, usagef("--slo: %v", err)
 		}
 		slos = append(slos, s)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"net"
 
 	"github.com/urfave/cli/v2"
@@ -30,7 +31,7 @@ func runSimulate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.Float64("speed") <= 0 {
+	if speed := c.Float64("speed"); !(speed > 0) || math.IsInf(speed, 1) {
 		return usagef("--speed: got %v, want a number above 0", c.Float64("speed"))
 	}
 	t, err := openEngine(name)

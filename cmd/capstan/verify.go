@@ -67,33 +67,40 @@ func verifyDataset(c *cli.Context, dir string) error {
 		return err
 	}
 	if !r.OK() {
-		return &answerNo{fmt.Sprintf("verify %s: %d problems; the first: %s: %s", dir, len(r.Problems)+r.More, r.Problems[0].Place, r.Problems[0].Text)}
+		return &answerNo{fmt.Sprintf("verify %s: %s; the first: %s: %s", dir, problems(len(r.Problems)+r.More), r.Problems[0].Place, r.Problems[0].Text)}
 	}
 	return nil
 }
 
 func verifyResult(c *cli.Context, dir string) error {
-	problems, err := result.Verify(dir)
+	found, err := result.Verify(dir)
 	if err != nil {
 		return err
 	}
 	if c.Bool("json") {
-		err = printJSON(c.App.Writer, append([]result.Problem{}, problems...))
+		err = printJSON(c.App.Writer, append([]result.Problem{}, found...))
 	} else {
-		err = printProblems(c.App.Writer, dir, problems)
+		err = printProblems(c.App.Writer, dir, found)
 	}
-	if err != nil || len(problems) == 0 {
+	if err != nil || len(found) == 0 {
 		return err
 	}
-	return &answerNo{fmt.Sprintf("verify %s: %d problems; the first: %s", dir, len(problems), problems[0])}
+	return &answerNo{fmt.Sprintf("verify %s: %s; the first: %s", dir, problems(len(found)), found[0])}
 }
 
-func printProblems(w io.Writer, dir string, problems []result.Problem) error {
-	if len(problems) == 0 {
+func problems(n int) string {
+	if n == 1 {
+		return "1 problem"
+	}
+	return fmt.Sprintf("%d problems", n)
+}
+
+func printProblems(w io.Writer, dir string, found []result.Problem) error {
+	if len(found) == 0 {
 		_, err := fmt.Fprintf(w, "result    %s: every file and every verdict holds\n", dir)
 		return err
 	}
-	for _, p := range problems {
+	for _, p := range found {
 		if _, err := fmt.Fprintf(w, "problem   %s\n", p); err != nil {
 			return err
 		}
