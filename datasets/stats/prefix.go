@@ -80,30 +80,16 @@ func prompts(s *schema.Session) ([]*prompt, error) {
 // itemPrompt puts a call's items into template order.
 func itemPrompt(s *schema.Session, c *schema.Call, ids []uint64) (*prompt, error) {
 	p := &prompt{}
-	leading := true // no item but system messages and tools so far
-	var rest []int32
-	var tools []int32
-	add := func(item int32) {
-		p.ids, p.sizes = append(p.ids, ids[item]), append(p.sizes, s.Items[item].ContentBytes)
-	}
 	for _, r := range c.ContextRanges {
 		if r.StartItem < 0 || r.EndItem < r.StartItem || int(r.EndItem) > len(s.Items) {
 			return nil, fmt.Errorf("session %s call %s: range [%d, %d) lies outside the session's %d items", s.ID, c.CallID, r.StartItem, r.EndItem, len(s.Items))
 		}
-		for item := r.StartItem; item < r.EndItem; item++ {
-			switch kind := s.Items[item].Kind; {
-			case kind == schema.KindTools:
-				tools = append(tools, item)
-			case kind == schema.KindSystem && leading:
-				add(item)
-			default:
-				leading = false
-				rest = append(rest, item)
-			}
-		}
 	}
-	for _, item := range append(tools, rest...) {
-		add(item)
+	system, tools, rest := c.Template(s.Items)
+	for _, items := range [][]int32{system, tools, rest} {
+		for _, item := range items {
+			p.ids, p.sizes = append(p.ids, ids[item]), append(p.sizes, s.Items[item].ContentBytes)
+		}
 	}
 	return p, nil
 }

@@ -70,7 +70,7 @@ func TestBodies(t *testing.T) {
 		`{"messages":[`+sys+`,`+ask+`,`+said+`,`+got+tools+`,"model":"m","stream":true,"stream_options":{"include_usage":true},"max_tokens":50}`,
 		`{"messages":[`+sys+`,`+ask+`,`+said+`,`+got+`,`+said2+`,`+thx+tools+`,"model":"m","stream":true,"stream_options":{"include_usage":true},"max_tokens":40}`)
 	marked := `{"role":"user","content":[{"type":"text","text":"hi","cache_control":{"type":"ephemeral"}}]}`
-	bare := `{"role":"user","content":[{"type":"text","text":"hi"}]}`
+	bare := `{"role":"user","content":"hi"}`
 	odd := func() *schema.Session {
 		return session(t, "odd", call{messages: []string{marked}, in: 5, out: 5, more: `,"store":true`})
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/capstan-bench/capstan/schema"
 	"github.com/capstan-bench/capstan/schema/wire"
@@ -88,12 +89,18 @@ func bare(e *wire.Element) []byte {
 	return e.Bytes
 }
 
+// marked says whether an element came with a cache mark. Its edits may do no more
+// than put a text back into a part.
+func marked(e *wire.Element) bool {
+	return slices.ContainsFunc(e.Edits, func(edit wire.Edit) bool { return strings.Contains(edit.Ins, `"cache_control"`) })
+}
+
 // outputElements describes the elements of an answer. In a format that wire does
 // not know they are taken as they are.
 func outputElements(format string, output [][]byte) ([]wire.Element, error) {
 	elements := make([]wire.Element, len(output))
 	for i, raw := range output {
-		if format != wire.FormatChat {
+		if !wire.Known(format) {
 			elements[i] = wire.Element{Bytes: raw, Kind: wire.KindAssistant, Role: "assistant"}
 			continue
 		}

@@ -12,7 +12,7 @@ import (
 // compare sets what a call shares with the trajectory's previous one, and
 // remembers it for the next.
 func (f *Folder) compare(l *lane, c *schema.Call) {
-	system, tools, rest := f.template()
+	system, tools, rest := c.Template(f.session.Items)
 	shared := 0
 	prompt := slices.Concat(system, tools, rest)
 	for shared < len(prompt) && shared < len(l.prompt) && prompt[shared] == l.prompt[shared] {
@@ -24,22 +24,6 @@ func (f *Folder) compare(l *lane, c *schema.Call) {
 	l.called, l.prompt = true, prompt
 	c.SystemSHA256 = f.sum(&l.system, system)
 	c.ToolsSHA256 = f.sum(&l.tools, tools)
-}
-
-// template sorts the context at hand as chat templates do: the system elements
-// that lead it, the tools wherever they stand in the body, the rest.
-func (f *Folder) template() (system, tools, rest []int32) {
-	for _, item := range f.next {
-		switch kind := f.session.Items[item].Kind; {
-		case kind == schema.KindTools:
-			tools = append(tools, item)
-		case kind == schema.KindSystem && len(rest) == 0:
-			system = append(system, item)
-		default:
-			rest = append(rest, item)
-		}
-	}
-	return system, tools, rest
 }
 
 // sum hashes the stored bytes of items, or takes the hash of the call before where

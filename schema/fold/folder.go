@@ -68,11 +68,11 @@ func (f *Folder) lane(id string) *lane {
 // counts and hashes of the request, and the output's items:
 //
 //   - NumContextItems counts the items of the context, each time it occurs;
-//   - SharedPrefixItems counts, in template order (leading system elements, tools,
-//     the rest), the items that the context and that of the trajectory's previous
+//   - SharedPrefixItems counts, in template order (system prompt, tools, the rest,
+//     see schema.Call.Template), the items that the context and that of the trajectory's previous
 //     call begin with alike; it is null for the first call;
 //   - NewItems counts the items that this context added to the session;
-//   - SystemSHA256 and ToolsSHA256 are over the stored bytes of the leading system
+//   - SystemSHA256 and ToolsSHA256 are over the stored bytes of the system prompt's
 //     elements, and of the tools, one after another; null where there are none.
 //
 // l is the layout of body. A nil body stands for a source that kept none: l must
@@ -146,7 +146,7 @@ func (f *Folder) place(e *wire.Element, want int32, c *schema.Call) int32 {
 	item := f.store.find(stored, want, f.calls, e.Edits)
 	if item < 0 {
 		item = f.add(e, stored, c.CallIndex)
-		if len(e.Edits) > 0 {
+		if marked(e) {
 			f.session.Items[item].CacheBreakpoint = ptr(true)
 		}
 	}

@@ -119,7 +119,8 @@ func TestChatMarks(t *testing.T) {
 	f.context("a", part("1", ""), part("2", mark))
 	f.context("a", part("1", mark), part("2", mark), part("3", mark))
 	s := f.done()
-	if got := ranges(s.Calls[2]); len(s.Items) != 3 || got != "0:0-3" || len(s.Calls[2].Patches) != 3 {
+	// Two patches a message: before its text and behind it.
+	if got := ranges(s.Calls[2]); len(s.Items) != 3 || got != "0:0-3" || len(s.Calls[2].Patches) != 6 {
 		t.Errorf("%d items, ranges %s, patches %v", len(s.Items), got, s.Calls[2].Patches)
 	}
 }

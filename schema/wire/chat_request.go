@@ -17,7 +17,7 @@ func splitChat(body []byte) (Layout, error) {
 		switch key := string(p.key); {
 		case key == "messages" && p.peek() == '[':
 			found = true
-			p.array(chatMessage)
+			p.messages(chatMessage)
 		case key == "tools" && p.peek() == '[':
 			p.array(chatTool)
 		default:

@@ -6,8 +6,13 @@ import (
 	"iter"
 )
 
-// FormatChat is OpenAI Chat Completions.
-const FormatChat = "openai.chat"
+// Formats, named as in the api_format column of the calls table.
+const (
+	FormatChat      = "openai.chat"        // OpenAI Chat Completions
+	FormatResponses = "openai.responses"   // OpenAI Responses, over HTTP or WebSocket
+	FormatMessages  = "anthropic.messages" // Anthropic Messages
+	FormatGemini    = "gemini"             // Gemini generateContent, bare or in Code Assist's envelope
+)
 
 // Kinds of elements, named like the kinds of items in datasets.
 const (
@@ -15,7 +20,10 @@ const (
 	KindTools      = "tools" // one tool definition
 	KindUser       = "user"
 	KindAssistant  = "assistant"
+	KindReasoning  = "reasoning" // where it is an element of its own
+	KindToolCall   = "tool_call" // where it is an element of its own
 	KindToolResult = "tool_result"
+	KindCompaction = "compaction" // stands for turns that were summarised
 	KindOther      = "other"
 )
 
@@ -36,16 +44,19 @@ type Layout struct {
 	Slots    [][]Element
 }
 
-// Element is one element of a context: a message or a tool definition.
+// Element is one element of a context: a message, an item, a block of the system
+// prompt or a tool definition.
 type Element struct {
 	Bytes      []byte // as sent; part of the body given to Split
 	Kind       string // one of the Kind constants
-	Role       string // as sent, or ""
-	ToolCallID string // of a tool result, or ""
+	Role       string // as sent, or ""; a system prompt outside the messages has none
+	ToolCallID string // of a tool result (the first, where it holds several) or of a tool call that is an element, or ""
 	Name       string // of a tool, or the name member of a message, or ""
 
 	// Bare is Bytes without the cache marks that clients move from element to
-	// element, nil where there are none. Edits turn Bare into Bytes.
+	// element, nil where that changes nothing. In a body with marks a content of
+	// one text part is a string in Bare, since clients that send it as a string
+	// make a part of it only to mark it. Edits turn Bare into Bytes.
 	Bare  []byte
 	Edits []Edit
 }
@@ -61,25 +72,57 @@ type Edit struct {
 // body's memory. The error is a [*SyntaxError] (wrapped) where the body is no
 // JSON; a body without the format's main array is an error too.
 func Split(format string, body []byte) (Layout, error) {
+	var split func([]byte) (Layout, error)
 	switch format {
 	case FormatChat:
-		l, err := splitChat(body)
-		if err != nil {
-			return Layout{}, fmt.Errorf("split %s body: %w", format, err)
-		}
-		return l, nil
+		split = splitChat
+	case FormatMessages:
+		split = splitMessages
+	case FormatResponses:
+		split = splitResponses
+	case FormatGemini:
+		split = splitGemini
+	default:
+		return Layout{}, fmt.Errorf("split body: %w", unknownFormat(format))
 	}
-	return Layout{}, fmt.Errorf("split body: unknown format %q, want %q", format, FormatChat)
+	l, err := split(body)
+	if err != nil {
+		return Layout{}, fmt.Errorf("split %s body: %w", format, err)
+	}
+	return l, nil
 }
 
-// ParseElement describes one element that stands alone, such as the message of
-// an answer as the next request will carry it.
+// Known says whether the package knows a format.
+func Known(format string) bool {
+	switch format {
+	case FormatChat, FormatMessages, FormatResponses, FormatGemini:
+		return true
+	}
+	return false
+}
+
+func unknownFormat(format string) error {
+	return fmt.Errorf("unknown format %q, want %q, %q, %q or %q", format, FormatChat, FormatMessages, FormatResponses, FormatGemini)
+}
+
+// ParseElement describes one message or item that stands alone, such as the
+// message of an answer as the next request will carry it.
 func ParseElement(format string, raw []byte) (Element, error) {
-	if format != FormatChat {
-		return Element{}, fmt.Errorf("parse element: unknown format %q, want %q", format, FormatChat)
+	var parse func(*scanner) Element
+	switch format {
+	case FormatChat:
+		parse = chatMessage
+	case FormatMessages:
+		parse = messagesMessage
+	case FormatResponses:
+		parse = responsesItem
+	case FormatGemini:
+		parse = geminiContent
+	default:
+		return Element{}, fmt.Errorf("parse element: %w", unknownFormat(format))
 	}
 	s := scanner{b: raw}
-	e := chatMessage(&s)
+	e := parse(&s)
 	if s.err == nil && s.i < len(raw) {
 		s.fail(s.i, "text after the element")
 	}
@@ -87,7 +130,9 @@ func ParseElement(format string, raw []byte) (Element, error) {
 		return Element{}, fmt.Errorf("parse element: %w", s.err)
 	}
 	e.Bytes = raw
-	e.Bare, e.Edits = stripMarks(raw)
+	// Clients of Messages mark nearly always, so the bodies to come are taken to
+	// hold marks.
+	e.Bare, e.Edits = stripMarks(raw, format == FormatMessages || format == FormatChat && mayHoldMarks(raw))
 	return e, nil
 }
 

@@ -13,12 +13,13 @@ func mayHoldMarks(b []byte) bool {
 // stripMarks takes the cache marks out of a checked element. It returns nil, nil
 // where there are none. Marks are looked for where dialects put them: in the
 // element itself and in the parts of its content, at any depth of contents, but
-// never inside a tool's arguments or schema, which are the user's data.
-func stripMarks(element []byte) (bare []byte, edits []Edit) {
-	if !mayHoldMarks(element) {
+// never inside a tool's arguments or schema, which are the user's data. collapse
+// makes a content of one text part a string, marked or not.
+func stripMarks(element []byte, collapse bool) (bare []byte, edits []Edit) {
+	if !collapse && !mayHoldMarks(element) {
 		return nil, nil
 	}
-	m := markStripper{scanner: scanner{b: element}}
+	m := markStripper{scanner: scanner{b: element}, collapse: collapse}
 	m.value()
 	if m.err != nil || len(m.edits) == 0 {
 		return nil, nil
@@ -28,9 +29,10 @@ func stripMarks(element []byte) (bare []byte, edits []Edit) {
 
 type markStripper struct {
 	scanner
-	bare  []byte
-	edits []Edit
-	kept  int // element[:kept] is in bare, or cut out
+	bare     []byte
+	edits    []Edit
+	kept     int // element[:kept] is in bare, or cut out
+	collapse bool
 }
 
 // value looks for marks in the object, or in the objects of the array, at the
@@ -68,7 +70,9 @@ func (m *markStripper) object() {
 			before = end
 			continue
 		case "content":
-			m.value()
+			if !m.collapsed() {
+				m.value()
+			}
 		default:
 			m.skip()
 		}
@@ -76,8 +80,78 @@ func (m *markStripper) object() {
 	}
 }
 
+// collapsed cuts a content of one text part down to its text, if that is what
+// stands at the position.
+func (m *markStripper) collapsed() bool {
+	if !m.collapse || m.depth != 1 || m.peek() != '[' {
+		return false
+	}
+	s := scanner{b: m.b, i: m.i}
+	start, end := s.onlyText()
+	if s.err != nil || start == 0 {
+		return false
+	}
+	m.cut(m.i, start)
+	m.cut(end, s.i)
+	m.i = s.i
+	return true
+}
+
+// onlyText moves behind the array at the position and returns where its text is.
+// start is 0 where the array is anything but one part that has a type "text", a
+// text and cache marks.
+func (s *scanner) onlyText() (start, end int) {
+	s.open('[')
+	if !s.item(true, ']') || s.peek() != '{' {
+		return 0, 0
+	}
+	s.open('{')
+	typed := false
+	for first := true; s.member(first); first = false {
+		at := s.i
+		switch string(s.key) {
+		case "type":
+			s.skip()
+			if typed = string(s.b[at:s.i]) == `"text"`; !typed {
+				return 0, 0
+			}
+		case "text":
+			if start > 0 || s.peek() != '"' {
+				return 0, 0
+			}
+			s.skip()
+			start, end = at, s.i
+		case markKey:
+			s.skip()
+		default:
+			return 0, 0
+		}
+	}
+	if !typed || s.item(false, ']') {
+		return 0, 0
+	}
+	return start, end
+}
+
 func (m *markStripper) cut(from, to int) {
-	m.bare = append(m.bare, m.b[m.kept:from]...)
-	m.edits = append(m.edits, Edit{Off: len(m.bare), Ins: string(m.b[from:to])})
+	kept := m.b[m.kept:from]
+	m.bare = append(m.bare, kept...)
 	m.kept = to
+	if n := len(m.edits); n > 0 && len(kept) == 0 {
+		m.edits[n-1].Ins += string(m.b[from:to])
+		return
+	}
+	m.edits = append(m.edits, Edit{Off: len(m.bare), Ins: usualText(m.b[from:to])})
+}
+
+// usualText is b as a string. The text around a collapsed part, of which a long
+// context has many, costs no allocation.
+func usualText(b []byte) string {
+	switch string(b) {
+	case `[{"type":"text","text":`:
+		return `[{"type":"text","text":`
+	case `}]`:
+		return `}]`
+	}
+	return string(b)
 }

@@ -15,9 +15,28 @@ func newSplitter(body []byte) *splitter {
 	return &splitter{scanner: scanner{b: body}, marks: mayHoldMarks(body)}
 }
 
+// messages is array for the list of messages, whose contents may be text or parts.
+func (p *splitter) messages(parse func(*scanner) Element) { p.elements(parse, p.marks) }
+
 // array takes the array at the position for a slot. parse reads the element at
 // the position and moves behind it.
-func (p *splitter) array(parse func(*scanner) Element) {
+func (p *splitter) array(parse func(*scanner) Element) { p.elements(parse, false) }
+
+// value takes the value at the position, which is an element by itself, for a slot.
+func (p *splitter) value(parse func(*scanner) Element) {
+	start := p.i
+	e := parse(&p.scanner)
+	if p.err != nil {
+		return
+	}
+	e.Bytes = p.b[start:p.i:p.i]
+	if p.marks {
+		e.Bare, e.Edits = stripMarks(e.Bytes, false)
+	}
+	p.slot(start, len(e.Bytes), []byte{','}, []Element{e})
+}
+
+func (p *splitter) elements(parse func(*scanner) Element, collapse bool) {
 	if !p.open('[') {
 		return
 	}
@@ -34,7 +53,7 @@ func (p *splitter) array(parse func(*scanner) Element) {
 		}
 		e.Bytes = p.b[start:p.i:p.i]
 		if p.marks {
-			e.Bare, e.Edits = stripMarks(e.Bytes)
+			e.Bare, e.Edits = stripMarks(e.Bytes, collapse)
 		}
 		switch gap := p.b[end:start]; {
 		case first:

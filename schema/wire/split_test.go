@@ -155,7 +155,13 @@ func TestSplitMarks(t *testing.T) {
 		}
 	}
 	const mark = `"cache_control":{"type":"ephemeral"}`
-	f(`{"role":"user","content":[{"type":"text","text":"a",`+mark+`}]}`, `{"role":"user","content":[{"type":"text","text":"a"}]}`)
+	f(`{"role":"user","content":[{"type":"text","text":"a",`+mark+`}]}`, `{"role":"user","content":"a"}`)
+	f(`{"role":"user","content":[ {"text":"a" , `+mark+`,"type":"text"} ],`+mark+`}`, `{"role":"user","content":"a"}`)
+	f(`{"content":[{"type":"text","text":"a","citations":null,`+mark+`}]}`, `{"content":[{"type":"text","text":"a","citations":null}]}`)
+	f(`{"content":[{"type":"text","text":"a",`+mark+`},{"type":"text","text":"b"}]}`, `{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}`)
+	f(`{"content":[{"type":"text","text":"a","text":"b",`+mark+`}]}`, `{"content":[{"type":"text","text":"a","text":"b"}]}`)
+	f(`{"content":[{"type":"text",`+mark+`}]}`, `{"content":[{"type":"text"}]}`)
+	f(`{"content":[{"type":"text","text":7,`+mark+`}]}`, `{"content":[{"type":"text","text":7}]}`)
 	f(`{"content":[{`+mark+`,"text":"a"},{"text":"b" , `+mark+` }]}`, `{"content":[{"text":"a"},{"text":"b" }]}`)
 	f(`{"content":[{ `+mark+` }],`+mark+`}`, `{"content":[{ }]}`)
 	f(`{`+mark+`}`, `{}`)
@@ -274,24 +280,36 @@ func FuzzSplit(f *testing.F) {
 	f.Add([]byte(`{"tools":[ ],"messages":[{"content":[{"cache_control":{"type":"ephemeral"},"text":"a"}]}]}`))
 	f.Add([]byte("{\"messages\":[\"\xff\",-0.1e+5,null,true,false,[[]]]}"))
 	f.Add([]byte(`{"messages":[{"content":[{"text":"x","cache_control":1,"cache_control":2}]}]}`))
+	f.Add([]byte(claudeBody))
+	f.Add([]byte(codexBody))
+	f.Add([]byte(geminiBody))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		l, err := wire.Split(wire.FormatChat, body)
-		if err != nil {
-			return
-		}
-		if !json.Valid(body) {
-			t.Fatalf("Split took invalid JSON %q", body)
-		}
-		joined, err := l.Join(nil)
-		if err != nil || !bytes.Equal(joined, body) {
-			t.Fatalf("Join(Split(%q)) = %q, %v", body, joined, err)
-		}
-		for _, slot := range l.Slots {
-			for _, e := range slot {
-				checkElement(t, e)
+		for _, format := range formats() {
+			l, err := wire.Split(format, body)
+			if err != nil {
+				continue
+			}
+			if !json.Valid(body) {
+				t.Fatalf("Split took invalid JSON %q", body)
+			}
+			joined, err := l.Join(nil)
+			if err != nil || !bytes.Equal(joined, body) {
+				t.Fatalf("Join(Split(%s, %q)) = %q, %v", format, body, joined, err)
+			}
+			for _, slot := range l.Slots {
+				for _, e := range slot {
+					checkElement(t, e)
+				}
+			}
+			if _, err := wire.RequestParams(format, l.Envelope); err != nil {
+				t.Fatalf("RequestParams(%s, %q): %v", format, l.Envelope, err)
 			}
 		}
 	})
+}
+
+func formats() []string {
+	return []string{wire.FormatChat, wire.FormatMessages, wire.FormatResponses, wire.FormatGemini}
 }
 
 func checkElement(t *testing.T, e wire.Element) {
@@ -299,8 +317,11 @@ func checkElement(t *testing.T, e wire.Element) {
 	if !json.Valid(e.Bytes) {
 		t.Fatalf("element %q is no JSON", e.Bytes)
 	}
-	if e.Bare != nil && applyEdits(e.Bare, e.Edits) != string(e.Bytes) {
-		t.Fatalf("edits of %q do not give it back", e.Bytes)
+	if e.Bare != nil && (!json.Valid(e.Bare) || applyEdits(e.Bare, e.Edits) != string(e.Bytes)) {
+		t.Fatalf("bare %q is no JSON, or edits do not give %q back", e.Bare, e.Bytes)
+	}
+	for _, format := range formats() {
+		wire.Links(format, e.Bytes)
 	}
 	if off, ok := wire.SaltPoint(e.Bytes); ok {
 		salted := fmt.Sprintf("%sSALT%s", e.Bytes[:off], e.Bytes[off:])
