@@ -20,7 +20,8 @@ func TestMain(m *testing.M) {
 // in $WORK/smoke, and real trajectories in $SAMPLES where there are any.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+		Dir:  "testdata",
+		Cmds: commands,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("SAMPLES", os.Getenv("CAPSTAN_SAMPLES"))
 			return smoke.Write(e.WorkDir + "/smoke")
