@@ -14,7 +14,7 @@ type Phase string
 const (
 	Ramp    Phase = "ramp"    // doubling until every tier has failed
 	Narrow  Phase = "narrow"  // between a level that passed and one that failed
-	Confirm Phase = "confirm" // a level that passed, again, for the horizon
+	Confirm Phase = "confirm" // L or U again: L for the horizon, U until it failed
 )
 
 // Answer is the capacity at one tier. The true capacity, over the horizon, lies
@@ -22,7 +22,7 @@ const (
 type Answer struct {
 	SLO       SLO      `json:"slo"`
 	L         int      `json:"l"`         // largest level that was probed and certified to PASS; 0: not even one agent
-	U         int      `json:"u"`         // smallest level that was probed and certified to FAIL; 0: none did
+	U         int      `json:"u"`         // smallest level that was probed and certified to FAIL, as a rule twice; 0: none did
 	Lo        int      `json:"lo"`        // = L
 	Hi        int      `json:"hi"`        // = U-1; 0 with U = 0: not bounded above
 	Point     float64  `json:"point"`     // interpolated between levels; secondary to L

@@ -25,10 +25,14 @@ func (s *search) look(g goal, a Ask) func(Window) bool {
 	}
 }
 
-// enough tells whether a window serves its goal. Except in the ramp, whose
-// verdicts only steer, a verdict on another mix of calls than the plan's waits
-// for a longer window.
+// enough tells whether a window serves its goal. A verdict on another mix of
+// calls than the plan's waits for a longer window, except in the ramp, whose
+// levels lie far apart, and except where the level did not settle: no longer
+// window changes that.
 func (s *search) enough(g goal, v *view) bool {
+	if !v.Settled {
+		return true
+	}
 	judged := make([]Judgement, len(g.tiers))
 	for i, t := range g.tiers {
 		judged[i] = v.judge(s.tiers[t].slo)

@@ -3,6 +3,7 @@ package capacity
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,7 +38,7 @@ func (e *SyntaxError) Error() string {
 // ParseSLO reads conditions joined by "&". White space is free between words.
 //
 //	slo  = cond { "&" cond }
-//	cond = stat "(" metric ")" op limit | "error_rate" ( "<=" | "<" ) percentage
+//	cond = stat "(" metric ")" op limit | "error_rate" ( "<=" | "<" ) number "%"
 //	stat = "p" number | "mean" | "max" | "min"      p25, p99.9: above 0 and below 100
 //	metric = "speed" | "ttft" | "e2e" | "itl"
 //	op   = ">=" | "<=" | ">" | "<"
@@ -46,14 +47,20 @@ func (e *SyntaxError) Error() string {
 //
 // So "p25(speed)>=20 & p95(ttft)<=10s" asks for 20 tok/s or more in three
 // quarters of the calls and for a first token within 10 s in 95% of them. It
-// implies error_rate<=1%, see [SLO.All]. The error is a *[SyntaxError].
+// implies error_rate<=1%, see [SLO.All]. No statistic may have two limits on one
+// side. The error is a *[SyntaxError].
 func ParseSLO(text string) (SLO, error) {
 	p := parser{text: text}
 	var s SLO
 	for {
+		p.space()
+		from := p.at
 		c, err := p.cond()
 		if err != nil {
 			return SLO{}, err
+		}
+		if slices.ContainsFunc(s.Conds, c.repeats) {
+			return SLO{}, p.wrongAt(from, text[from:p.at], "one such limit only")
 		}
 		s.Conds = append(s.Conds, c)
 		if p.space(); p.at == len(text) {
@@ -63,6 +70,11 @@ func ParseSLO(text string) (SLO, error) {
 			return SLO{}, p.wrong(`"&" or the end`)
 		}
 	}
+}
+
+// repeats tells whether two conditions bound the same figure from the same side.
+func (c Cond) repeats(other Cond) bool {
+	return c.Stat == other.Stat && c.Metric == other.Metric && c.Op.up() == other.Op.up()
 }
 
 // parser reads an SLO from left to right.
@@ -105,12 +117,11 @@ const (
 // wrong is the error of finding something else than want.
 func (p *parser) wrong(want string) error {
 	p.space()
-	from := p.at
-	got := p.run(letters + digits)
-	if got == "" && from < len(p.text) {
-		got = string([]rune(p.text[from:])[:1])
+	got := p.text[p.at:]
+	if i := strings.IndexAny(got, " \t\r\n()&<>=%"); i >= 0 {
+		got = got[:max(i, 1)]
 	}
-	return p.wrongAt(from, got, want)
+	return p.wrongAt(p.at, got, want)
 }
 
 func (p *parser) wrongAt(at int, got, want string) error {
@@ -126,7 +137,8 @@ func (p *parser) cond() (Cond, error) {
 	}
 	c := Cond{Stat: statOf(word)}
 	if c.Stat == "" {
-		return c, p.wrongAt(from, p.text[from:p.at], "a condition such as p25(speed)>=20, p95(ttft)<=10s or error_rate<=1%")
+		p.at = from
+		return c, p.wrong("a condition such as p25(speed)>=20, p95(ttft)<=10s or error_rate<=1%")
 	}
 	if !p.eat("(") {
 		return c, p.wrong(`"("`)
@@ -136,7 +148,8 @@ func (p *parser) cond() (Cond, error) {
 	switch c.Metric = Metric(p.run(letters + digits)); c.Metric {
 	case Speed, TTFT, E2E, ITL:
 	default:
-		return c, p.wrongAt(from, string(c.Metric), "speed, ttft, e2e or itl")
+		p.at = from
+		return c, p.wrong("speed, ttft, e2e or itl")
 	}
 	if !p.eat(")") {
 		return c, p.wrong(`")"`)
@@ -185,7 +198,9 @@ func (p *parser) rate() (Cond, error) {
 	if scaled := v * rateScale; v > 100 || math.Abs(scaled-math.Round(scaled)) > 1e-6*max(1, scaled) {
 		return c, p.wrongAt(from, p.text[from:p.at], fmt.Sprintf("0%% to 100%% with at most %d decimals", rateDecimals))
 	}
-	c.Limit = math.Round(v*rateScale) / (100 * rateScale)
+	if c.Limit = math.Round(v*rateScale) / (100 * rateScale); c.Limit == 0 && c.Op == Below {
+		return c, p.wrongAt(from, p.text[from:p.at], "more than 0%, since no share is less; <=0% allows no error")
+	}
 	return c, nil
 }
 
@@ -208,9 +223,7 @@ func (p *parser) number(want string) (float64, error) {
 	word := p.run(digits)
 	v, err := strconv.ParseFloat(word, 64)
 	if err != nil {
-		if p.at = from; word != "" {
-			return 0, p.wrongAt(from, word, want)
-		}
+		p.at = from
 		return 0, p.wrong(want)
 	}
 	return v, nil
@@ -245,10 +258,11 @@ func (p *parser) duration() (float64, error) {
 		word += unit
 	}
 	d, err := time.ParseDuration(word)
-	if err != nil || d <= 0 || d > longestLimit {
-		if word == "" {
-			return 0, p.wrong(want)
-		}
+	switch {
+	case err != nil:
+		p.at = from
+		return 0, p.wrong(want)
+	case d <= 0 || d > longestLimit:
 		return 0, p.wrongAt(from, p.text[from:p.at], want)
 	}
 	return float64(d) / 1e9, nil

@@ -19,9 +19,11 @@ const rampStretch = 10.0 / 3
 // The ramp doubles the level, in short windows, until every tier has failed or
 // MaxLevel is reached. Then each tier is narrowed down between its largest PASS
 // and its smallest FAIL; a window that is undecided is extended up to Max, and
-// then counts as not passed and widens the interval. At last each L runs again
-// on a fresh seed for the horizon; where it does not pass, L is given up and the
-// search goes on below. Every probe starts cold, with a seed of its own.
+// then counts as not passed and widens the interval. At last each U that failed
+// one probe only runs again: where it passes over the horizon, or stays
+// undecided, the failure does not count. Then each L runs again for the horizon;
+// where it does not pass, L is given up and the search goes on below. Every
+// probe starts cold, with a seed of its own.
 //
 // An answer only names levels that were probed; L is 0 where not even one agent
 // is carried. When the budget of probes is spent or ctx ends, the answers are
@@ -81,10 +83,8 @@ func (s *search) next() (goal, bool) {
 	if level, ok := s.rampLevel(); ok {
 		return goal{Ramp, level, s.open()}, true
 	}
-	for i, t := range s.tiers {
-		if level, ok := t.contradicted(); ok {
-			return goal{Confirm, level, []int{i}}, true
-		}
+	if g, ok := s.again((*tier).contradicted); ok {
+		return g, true
 	}
 	best, widest := goal{}, 0.0
 	for i, t := range s.tiers {
@@ -95,7 +95,10 @@ func (s *search) next() (goal, bool) {
 	if widest > 0 {
 		return best, true
 	}
-	return s.confirmation()
+	if g, ok := s.again((*tier).unrefuted); ok {
+		return g, true
+	}
+	return s.again((*tier).unconfirmed)
 }
 
 // open are the tiers that have not failed anywhere.
@@ -125,17 +128,17 @@ func (s *search) rampLevel() (int, bool) {
 	return min(2*top, s.ceiling), true
 }
 
-// confirmation is the lowest level that a tier still has to hold, for all tiers
-// that end there.
-func (s *search) confirmation() (goal, bool) {
+// again is the lowest level that a tier still has to be tried at over the
+// horizon, for all tiers that have to be tried there.
+func (s *search) again(open func(*tier) (int, bool)) (goal, bool) {
 	g := goal{phase: Confirm}
 	for i, t := range s.tiers {
-		l := t.pass()
+		level, ok := open(t)
 		switch {
-		case l == 0 || t.confirmed(l):
-		case g.level == 0 || l < g.level:
-			g.level, g.tiers = l, []int{i}
-		case l == g.level:
+		case !ok:
+		case g.level == 0 || level < g.level:
+			g.level, g.tiers = level, []int{i}
+		case level == g.level:
 			g.tiers = append(g.tiers, i)
 		}
 	}
@@ -144,7 +147,8 @@ func (s *search) confirmation() (goal, bool) {
 
 // pursue probes a level. A window that is invalid is run once more. Invalid
 // twice, the level is undecided, and in the ramp it ends the climb, since the
-// client would do worse above.
+// client would do worse above. Where nothing below was probed, half the level is
+// all that the client is trusted with.
 func (s *search) pursue(g goal) error {
 	for range 2 {
 		if s.spent() {
@@ -160,8 +164,8 @@ func (s *search) pursue(g goal) error {
 	for _, i := range g.tiers {
 		s.tiers[i].note(last.Judgements[i], g.phase, true)
 	}
-	if g.phase == Ramp {
-		s.ceiling = s.highest(g.level)
+	if below := s.highest(g.level); g.phase == Ramp || below == 0 {
+		s.ceiling = cmp.Or(below, g.level/2)
 		s.over = s.ceiling == 0
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/capstan-bench/capstan/replay/capacity"
+	"github.com/capstan-bench/capstan/schema"
 )
 
 func slo(t testing.TB, text string) capacity.SLO {
@@ -58,6 +59,15 @@ func checkResult(t testing.TB, r capacity.Result) {
 		}
 		if a.L > 0 && !judged(a.L, capacity.Pass) || a.U > 0 && !judged(a.U, capacity.Fail) {
 			t.Errorf("%v: L %d or U %d is no level that was probed and judged so", a.SLO, a.L, a.U)
+		}
+		failed := 0
+		for _, p := range r.Probes {
+			if p.Ask.Level == a.U && p.Judgements[i].Verdict == capacity.Fail {
+				failed++
+			}
+		}
+		if a.U > 0 && failed < 2 && len(r.Warnings) == 0 && !warned(a.Warnings, "not monotone") {
+			t.Errorf("%v: one probe alone stands for U %d", a.SLO, a.U)
 		}
 		if a.U > 0 && a.L >= a.U || a.Lo != a.L || a.U > 0 && a.Hi != a.U-1 {
 			t.Errorf("%v: L %d, U %d, interval [%d, %d] do not fit", a.SLO, a.L, a.U, a.Lo, a.Hi)
@@ -223,6 +233,53 @@ func TestSearchOverrulesOneFailure(t *testing.T) {
 	}
 }
 
+// One bad probe at a level with nothing above it is tried again too: it does not
+// bound the capacity where it passes over the horizon, or stays undecided there.
+func TestSearchRefutes(t *testing.T) {
+	f := func(again func(*capacity.Window), want string) {
+		t.Helper()
+		w := world{spoil: func(w *capacity.Window, probe int) {
+			switch {
+			case probe == 3:
+				for i := range w.Samples {
+					*w.Samples[i].LastTokenUS = *w.Samples[i].FirstTokenUS + 1e9
+				}
+			case w.Ask.Level == 8:
+				again(w)
+			}
+		}}
+		cfg := quick(1, slo(t, "p25(speed)>=20"))
+		cfg.MaxLevel = 16
+		r, _ := search(t, w, cfg)
+		if r.Probes[3].Judgements[0].Verdict != capacity.Fail || r.Probes[3].Ask.Level != 8 {
+			t.Fatalf("probe 3 is %s at level %d, want FAIL at 8", r.Probes[3].Judgements[0].Verdict, r.Probes[3].Ask.Level)
+		}
+		if a := r.Answers[0]; a.L != 16 || a.U != 0 || !warned(a.Warnings, want) {
+			t.Errorf("L %d, U %d, warnings %q, want 16, 0 and one with %q", a.L, a.U, a.Warnings, want)
+		}
+	}
+	f(func(*capacity.Window) {}, "level 8 failed once and passed over the horizon")
+	f(func(w *capacity.Window) { refuse(&w.Samples[0], schema.ErrRateLimit) }, "level 8 failed once and was UNDECIDED over the horizon")
+}
+
+// A level whose agents never all complete a call is not waited for.
+func TestSearchUnsettled(t *testing.T) {
+	w := world{spoil: func(w *capacity.Window, _ int) {
+		w.Expect.Input = 2000 // never the plan's mix
+		w.Settled = w.Ask.Level < 5
+	}}
+	cfg := quick(1, slo(t, "p25(speed)>=20"))
+	r, _ := search(t, w, cfg)
+	if a := r.Answers[0]; a.L != 4 || a.U != 5 || !a.Confirmed {
+		t.Errorf("L %d, U %d, confirmed %v, want 4, 5 and yes", a.L, a.U, a.Confirmed)
+	}
+	for _, p := range r.Probes {
+		if got := p.To - p.From; !p.Settled && got != cfg.Min {
+			t.Errorf("probe %d of level %d took %v, want %v", p.Ask.Index, p.Ask.Level, got, cfg.Min)
+		}
+	}
+}
+
 // A level that passes for minutes and fails over the horizon is given up.
 func TestSearchMetastable(t *testing.T) {
 	tier := slo(t, "p25(speed)>=20")
@@ -265,6 +322,16 @@ func TestSearchInvalid(t *testing.T) {
 	w.speed = slope(20, 9.5, -1)
 	if r, _ := search(t, w, quick(1, tier)); r.Answers[0].L != 9 || r.Answers[0].U != 10 {
 		t.Errorf("after one invalid probe: L %d, U %d, want 9 and 10", r.Answers[0].L, r.Answers[0].U)
+	}
+	w = world{spoil: func(w *capacity.Window, _ int) {
+		if w.Ask.Level > 10 {
+			w.Invalid = []string{"the client was late"}
+		}
+	}}
+	high := quick(1, tier)
+	high.Start = 64
+	if r, _ := search(t, w, high); r.Answers[0].L != 8 || !r.Answers[0].Confirmed || len(r.Probes) != 8 {
+		t.Errorf("from 64 down: L %d, confirmed %v, %d probes, want 8 in twice 64, 32, 16 and 8", r.Answers[0].L, r.Answers[0].Confirmed, len(r.Probes))
 	}
 	w.spoil = func(w *capacity.Window, _ int) { w.Invalid = []string{"always"} }
 	if r, _ := search(t, w, quick(1, tier)); r.Answers[0].L != 0 || len(r.Probes) != 2 {

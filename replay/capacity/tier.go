@@ -22,7 +22,8 @@ type tier struct {
 	sightings  []sighting
 	states     map[int]Verdict // of levels that this tier knows something about
 	held       map[int][]int   // probes that confirmed a level
-	rechecked  map[int]bool    // failed levels that were tried again since a higher one passed
+	failed     map[int]int     // how many probes a level failed
+	rechecked  map[int]bool    // failed levels that were tried again over the horizon
 	bracket    bracket
 	warnings   []string
 }
@@ -42,7 +43,7 @@ type sighting struct {
 
 func newTier(slo SLO, resolution float64) *tier {
 	return &tier{slo: slo, resolution: resolution,
-		states: map[int]Verdict{}, held: map[int][]int{}, rechecked: map[int]bool{}}
+		states: map[int]Verdict{}, held: map[int][]int{}, failed: map[int]int{}, rechecked: map[int]bool{}}
 }
 
 // note takes in a judgement. Meant is true when the probe was to decide this
@@ -51,6 +52,9 @@ func (t *tier) note(j Judgement, phase Phase, meant bool) {
 	t.sightings = append(t.sightings, sighting{j.Level, j.margin()})
 	meant = meant && phase != Ramp
 	old := t.states[j.Level]
+	if j.Verdict == Fail {
+		t.failed[j.Level]++
+	}
 	switch {
 	case phase == Confirm && meant && old == Fail:
 		t.recheck(j)
@@ -76,15 +80,21 @@ func (t *tier) confirm(j Judgement, old Verdict) {
 	}
 }
 
-// recheck settles a level that failed below one that passed.
+// recheck settles a level that failed and was tried again over the horizon. One
+// that stays undecided there bounds nothing, unless a higher level passed: then
+// the doubt counts against the system.
 func (t *tier) recheck(j Judgement) {
 	t.rechecked[j.Level] = true
-	if j.Verdict == Pass {
+	switch above := len(t.levels(Pass, j.Level, math.MaxInt)) > 0; {
+	case j.Verdict == Pass:
 		t.states[j.Level] = Pass
-		t.warnf("level %d failed once and passed over the horizon, as a higher level did: the failure is overruled", j.Level)
-		return
+		t.warnf("level %d failed once and passed over the horizon: the failure is overruled", j.Level)
+	case above:
+		t.warnf("not monotone: level %d failed and was %s on trying again, but a higher level passed", j.Level, j.Verdict)
+	case j.Verdict == Undecided:
+		t.states[j.Level] = Undecided
+		t.warnf("level %d failed once and was UNDECIDED over the horizon: the failure is taken back", j.Level)
 	}
-	t.warnf("not monotone: level %d failed and was %s again, but a higher level passed", j.Level, j.Verdict)
 }
 
 func (t *tier) warnf(format string, args ...any) {
@@ -130,6 +140,20 @@ func (t *tier) contradicted() (int, bool) {
 		return 0, false
 	}
 	return u, true
+}
+
+// unrefuted is U where a single probe stands for it. Without a second, on a seed
+// of its own, one false FAIL would cut the interval below the truth, as a false
+// PASS would lift L without its confirmation.
+func (t *tier) unrefuted() (int, bool) {
+	u := t.fail()
+	return u, u > 0 && t.failed[u] < 2 && !t.rechecked[u]
+}
+
+// unconfirmed is L, where it was not yet held over the horizon.
+func (t *tier) unconfirmed() (int, bool) {
+	l := t.pass()
+	return l, l > 0 && !t.confirmed(l)
 }
 
 func (t *tier) confirmed(level int) bool { return len(t.held[level]) > 0 }

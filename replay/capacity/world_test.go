@@ -105,8 +105,7 @@ func (d *draw) sample(agent int32, at time.Duration) schema.Sample {
 	s := answered(d.ask.Warm+at, seconds(ttft), 101, speed)
 	s.Agent, s.Play, s.SessionID = agent, play, sessionID(agent*7+play*3)
 	if d.fails != nil && d.rand.Float64() < d.fails(level) {
-		class := schema.ErrStatus
-		s.Error, s.FirstTokenUS, s.LastTokenUS = &class, nil, nil
+		refuse(&s, schema.ErrStatus)
 	}
 	return s
 }
@@ -127,6 +126,11 @@ func answered(due, ttft time.Duration, tokens int64, speed float64) schema.Sampl
 		FirstTokenUS: us(first), LastTokenUS: us(last), DoneUS: us(last),
 		PlannedInput: 1000, PlannedOutput: tokens, OutputTokens: &tokens, Chunks: int32(tokens), FirstTokens: &one,
 	}
+}
+
+// refuse makes of an answered call one that failed.
+func refuse(s *schema.Sample, class string) {
+	s.Error, s.FirstTokenUS, s.LastTokenUS, s.OutputTokens, s.FirstTokens, s.Chunks = &class, nil, nil, nil, nil, 0
 }
 
 // slope is a figure that goes with a power of the level and is at at turn.

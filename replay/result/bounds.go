@@ -15,8 +15,8 @@ import (
 type standing struct{ pass, fail, none bool }
 
 // after takes in one more verdict: a FAIL stands, until a confirming probe
-// overrules it; a PASS stands unless the level had failed; UNDECIDED after the
-// ramp may take a PASS back.
+// overrules it or, undecided, takes it back; a PASS stands unless the level had
+// failed; UNDECIDED after the ramp may take a PASS back.
 func (s standing) after(v capacity.Verdict, phase capacity.Phase) standing {
 	switch v {
 	case capacity.Fail:
@@ -24,7 +24,8 @@ func (s standing) after(v capacity.Verdict, phase capacity.Phase) standing {
 	case capacity.Pass:
 		return standing{pass: s.pass || s.none || phase == capacity.Confirm, fail: s.fail}
 	}
-	return standing{pass: s.pass, fail: s.fail, none: s.none || s.pass && phase != capacity.Ramp}
+	back := s.pass && phase != capacity.Ramp || s.fail && phase == capacity.Confirm
+	return standing{pass: s.pass, fail: s.fail, none: s.none || back}
 }
 
 // standings are the verdicts that stand on a tier, by level.
