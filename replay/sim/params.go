@@ -115,7 +115,7 @@ func (p Params) Validate() error {
 	return nil
 }
 
-// cost is a named cost and the least that it may be.
+// named is a cost with its name and the least that it may be.
 type named struct {
 	field string
 	us    float64
@@ -190,14 +190,17 @@ func (p Params) checkPrefill() error {
 	if err := p.checkPool("prefill_pool.", f.KVTokens, f.MaxBatch, f.BatchTokens); err != nil {
 		return err
 	}
-	if us := f.TransferUS + f.TokenUS*float64(p.MaxContext); us > longestStep {
-		return fmt.Errorf("prefill_pool.transfer_us_per_token: a transfer could take %.0f s, want at most %.0f s", us/1e6, longestStep/1e6)
-	}
-	return check(
+	if err := check(
 		named{"prefill_pool.step_us", f.StepUS, leastStep},
 		named{"prefill_pool.transfer_us", f.TransferUS, 0},
 		named{"prefill_pool.transfer_us_per_token", f.TokenUS, 0},
-	)
+	); err != nil {
+		return err
+	}
+	if us := f.TransferUS + f.TokenUS*float64(p.MaxContext); us > longestStep {
+		return fmt.Errorf("prefill_pool.transfer_us_per_token: a transfer could take %.0f s, want at most %.0f s", us/1e6, longestStep/1e6)
+	}
+	return nil
 }
 
 // worstStep is more than any iteration takes.
