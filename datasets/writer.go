@@ -8,7 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/capstan-bench/capstan/schema"
 	"github.com/capstan-bench/capstan/schema/bundle"
@@ -47,8 +49,12 @@ type Writer struct {
 }
 
 // Create starts a dataset in dir, which must be empty or not exist yet; its
-// parent must exist.
+// parent must exist. What a process that was killed while it wrote a dataset left
+// there is removed: it can be made again.
 func Create(dir string, card Card) (*Writer, error) {
+	if err := bundle.Clear(dir, unfinished); err != nil {
+		return nil, fmt.Errorf("create dataset: %w", err)
+	}
 	b, err := bundle.Create(dir, Kind)
 	if err != nil {
 		return nil, fmt.Errorf("create dataset: %w", err)
@@ -57,6 +63,13 @@ func Create(dir string, card Card) (*Writer, error) {
 		dir: dir, card: card, bundle: b,
 		ids: make(map[string]bool), blobs: make(map[[32]byte]bool),
 	}, nil
+}
+
+// unfinished says whether a writer that was killed may have left the file rel.
+func unfinished(rel string) bool {
+	rel = strings.TrimSuffix(rel, ".tmp")
+	return rel == CardName || rel == bundle.ManifestName ||
+		slices.ContainsFunc(schema.Tables(), func(t schema.Table) bool { return rel == t.File(0) })
 }
 
 // Add appends a session. It refuses a session that [Check] finds fault with or

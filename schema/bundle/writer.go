@@ -22,13 +22,15 @@ type Writer struct {
 	dir    string
 	kind   string
 	made   bool // dir did not exist before
+	lock   *os.File
 	files  []File
 	given  map[string]bool // paths given out or added
 	closed bool
 }
 
 // Create starts a bundle of the given kind in dir, which must be empty or not
-// exist yet. Its parent must exist.
+// exist yet. Its parent must exist. Until Close or Abort, other writers are kept
+// from dir where the system has locks.
 func Create(dir, kind string) (*Writer, error) {
 	if kind == "" {
 		return nil, errors.New("create bundle: kind is required")
@@ -38,18 +40,33 @@ func Create(dir, kind string) (*Writer, error) {
 	switch {
 	case err == nil:
 		w.made = true
-		return w, nil
 	case !errors.Is(err, fs.ErrExist):
 		return nil, fmt.Errorf("create bundle: %w", err)
 	}
+	if w.lock, err = lock(dir); err != nil {
+		return nil, fmt.Errorf("create bundle: %s: %w", dir, err)
+	}
 	entries, err := os.ReadDir(dir)
+	if err == nil && len(entries) > 0 {
+		err = fmt.Errorf("%s is not empty: it holds %s", dir, entries[0].Name())
+	}
 	if err != nil {
+		w.unlock()
 		return nil, fmt.Errorf("create bundle: %w", err)
 	}
-	if len(entries) > 0 {
-		return nil, fmt.Errorf("create bundle: %s is not empty: it holds %s", dir, entries[0].Name())
+	if err := os.WriteFile(filepath.Join(dir, unfinishedName), []byte(unfinishedText), 0o666); err != nil {
+		w.Abort()
+		return nil, fmt.Errorf("create bundle: %w", err)
 	}
 	return w, nil
+}
+
+// unlock lets other writers have the directory.
+func (w *Writer) unlock() {
+	if w.lock != nil {
+		w.lock.Close()
+		w.lock = nil
+	}
 }
 
 // Path returns where on disk the file rel (slash separated) of the bundle goes,
@@ -146,7 +163,9 @@ func (w *Writer) Close(m Manifest) error {
 	if err := writeFile(filepath.Join(w.dir, ManifestName), append(content, '\n')); err != nil {
 		return fmt.Errorf("close bundle %s: %w", w.dir, err)
 	}
+	os.Remove(filepath.Join(w.dir, unfinishedName)) // means nothing beside a manifest
 	w.closed = true
+	w.unlock()
 	return nil
 }
 
@@ -190,6 +209,7 @@ func (w *Writer) Abort() {
 		return
 	}
 	w.closed = true
+	defer w.unlock()
 	if w.made {
 		os.RemoveAll(w.dir)
 		return
