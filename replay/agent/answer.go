@@ -36,7 +36,7 @@ type answer struct {
 }
 
 // noUsage says nothing.
-var noUsage = wire.Usage{Input: wire.Unknown, Cached: wire.Unknown, Output: wire.Unknown, Reasoning: wire.Unknown}
+var noUsage = wire.Usage{Input: wire.Unknown, Cached: wire.Unknown, CacheWrite: wire.Unknown, Output: wire.Unknown, Reasoning: wire.Unknown}
 
 // streamer is what reading a stream takes. One is held for the length of a
 // stream; an event larger than its buffer is read in pieces.

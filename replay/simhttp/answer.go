@@ -69,5 +69,5 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, st *stream, req 
 }
 
 func usage(e sim.Event) wire.Usage {
-	return wire.Usage{Input: int64(e.Input), Cached: int64(e.Cached), Output: int64(e.Tokens), Reasoning: wire.Unknown}
+	return wire.Usage{Input: int64(e.Input), Cached: int64(e.Cached), CacheWrite: wire.Unknown, Output: int64(e.Tokens), Reasoning: wire.Unknown}
 }

@@ -14,6 +14,9 @@ type Answer struct {
 	Bytes   int    // of text, as in [Delta]
 	Usage   *Usage // nil where the answer has none
 	Err     string // an error sent with a good status
+
+	Reasoning int // of Bytes
+	Tool      int // of Bytes
 }
 
 // ParseChat decodes a plain Chat Completions answer. A body that is no JSON, or
@@ -36,7 +39,8 @@ func ParseChat(body []byte) (Answer, error) {
 	if !f.choices {
 		return Answer{}, errors.New("decode answer: no choices")
 	}
-	a := Answer{Message: f.message, Finish: f.finish, Bytes: f.delta().Bytes}
+	d := f.delta()
+	a := Answer{Message: f.message, Finish: f.finish, Bytes: d.Bytes, Reasoning: d.Reasoning, Tool: d.Tool}
 	if f.hasUsage {
 		a.Usage = &f.usage
 	}

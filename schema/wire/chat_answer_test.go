@@ -22,9 +22,9 @@ func TestParseChat(t *testing.T) {
 "message":{"role":"assistant","content":"héy","tool_calls":[{"id":"1","function":{"name":"f","arguments":"{}"}}]}}],
 "usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12,"prompt_tokens_details":null}}`,
 		wire.Answer{
-			ID: "c1", Model: "m", Finish: "tool_calls", Bytes: 7,
+			ID: "c1", Model: "m", Finish: "tool_calls", Bytes: 7, Tool: 3,
 			Message: []byte(`{"role":"assistant","content":"héy","tool_calls":[{"id":"1","function":{"name":"f","arguments":"{}"}}]}`),
-			Usage:   &wire.Usage{Input: 5, Cached: wire.Unknown, Output: 7, Reasoning: wire.Unknown},
+			Usage:   &wire.Usage{Input: 5, Cached: wire.Unknown, CacheWrite: wire.Unknown, Output: 7, Reasoning: wire.Unknown},
 		})
 	f(`{"choices":[]}`, wire.Answer{})
 	f(vllmNew, wire.Answer{Err: "BadRequestError: The decoder prompt (length 9033) is longer than the maximum model length of 8192."})
@@ -40,7 +40,7 @@ func TestParseChat(t *testing.T) {
 // decoders.
 func TestEncodedAnswersDecode(t *testing.T) {
 	head := wire.AnswerHead{ID: "c\"1", Model: "mo\ndel", Created: 17}
-	usage := wire.Usage{Input: 10, Cached: 8, Output: 3, Reasoning: 1}
+	usage := wire.Usage{Input: 10, Cached: 8, CacheWrite: wire.Unknown, Output: 3, Reasoning: 1}
 
 	a, err := wire.ParseChat(wire.AppendChatAnswer(nil, head, " a\" b\x02 c", "length", usage))
 	want := wire.Answer{ID: "c\"1", Model: "mo\ndel", Finish: "length", Bytes: 8, Usage: &usage}

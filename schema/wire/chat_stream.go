@@ -12,10 +12,10 @@ type Delta struct {
 	Reasoning int // of Bytes
 	Tool      int // of Bytes
 
-	Finish string // why the answer ended, "" while it goes on
-	Usage  *Usage // nil where the event has none; valid until the callback returns
+	Finish string // why the answer ended, in the dialect's words; "" while it goes on
+	Usage  *Usage // all that is known so far, so the latest counts; nil where the event has none; valid until the callback returns
 	Err    string // an error that the system sent inside the stream
-	Done   bool   // the stream's own end mark
+	Done   bool   // the dialect's own end mark, or the end of a plain answer
 }
 
 // ChatStream decodes the event stream of a Chat Completions answer, fed in any
@@ -115,9 +115,14 @@ func (h *shape) learn(data []byte, f *chatFound, d Delta) {
 	if f.pieces != 1 || d.Finish != "" || d.Usage != nil || d.Err != "" {
 		return
 	}
-	h.before = append(h.before[:0], data[:f.start]...)
-	h.after = append(h.after[:0], data[f.end:]...)
-	h.kind = f.kind
+	h.set(data, f.start, f.end, f.kind)
+}
+
+// set remembers an event whose only text is data[start:end].
+func (h *shape) set(data []byte, start, end int, kind textKind) {
+	h.before = append(h.before[:0], data[:start]...)
+	h.after = append(h.after[:0], data[end:]...)
+	h.kind = kind
 }
 
 func (h *shape) match(data []byte) (Delta, bool) {
@@ -130,14 +135,18 @@ func (h *shape) match(data []byte) (Delta, bool) {
 	if s.err != nil || !bytes.Equal(data[s.i-1:], h.after) {
 		return Delta{}, false
 	}
+	return textDelta(h.kind, length), true
+}
+
+func textDelta(kind textKind, length int) Delta {
 	d := Delta{Bytes: length}
-	switch h.kind {
+	switch kind {
 	case textReasoning:
 		d.Reasoning = length
 	case textTool:
 		d.Tool = length
 	}
-	return d, true
+	return d
 }
 
 // streamError is the error in an event, as "code: message".

@@ -17,7 +17,7 @@ import (
 )
 
 // decode feeds the pieces of a stream and lists what they bring.
-func decode(c *wire.ChatStream, pieces ...[]byte) ([]string, error) {
+func decode(c wire.Stream, pieces ...[]byte) ([]string, error) {
 	var got []string
 	emit := func(d wire.Delta) { got = append(got, describe(d)) }
 	for _, p := range pieces {
@@ -46,6 +46,7 @@ func describe(d wire.Delta) string {
 	add(d.Finish != "", "finish=%s", d.Finish)
 	if u := d.Usage; u != nil {
 		out = append(out, fmt.Sprintf("usage=%d,%d,%d,%d", u.Input, u.Cached, u.Output, u.Reasoning))
+		add(u.CacheWrite != wire.Unknown, "write=%d", u.CacheWrite)
 	}
 	add(d.Err != "", "err=%s", d.Err)
 	if d.Done {
