@@ -112,9 +112,15 @@ func history() (messages []message) {
 	return messages
 }
 
-// encode is what a client without a plan does each turn.
-func encode(messages []message) []byte {
-	body, err := json.Marshal(struct {
+// encode is what a client without a plan does each turn: it writes the whole
+// history into a buffer that it has kept. The encoder is the fastest there is to
+// be had here: a loop written by hand that copies runs of plain bytes took as
+// long, and json.Marshal, which escapes for HTML and allocates, half as long again.
+func encode(buf *bytes.Buffer, messages []message) []byte {
+	buf.Reset()
+	e := json.NewEncoder(buf)
+	e.SetEscapeHTML(false)
+	err := e.Encode(struct {
 		Messages []message `json:"messages"`
 		Model    string    `json:"model"`
 		Stream   bool      `json:"stream"`
@@ -122,12 +128,12 @@ func encode(messages []message) []byte {
 	if err != nil {
 		panic(err)
 	}
-	return body
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 }
 
 // segments is the same body as a plan holds it.
 func segments(messages []message) plan.Body {
-	whole := encode(messages)
+	whole := encode(new(bytes.Buffer), messages)
 	var b plan.Body
 	for len(whole) > 0 {
 		n := bytes.Index(whole[1:], []byte(`{"role"`)) + 1
@@ -174,8 +180,9 @@ func BenchmarkBarTurnCPU(b *testing.B) {
 		return float64(processCPU(b)-from) / turns / 1e3
 	}
 	replayed := func() { turn(shared) }
+	var kept bytes.Buffer
 	encoded := func() {
-		body := encode(messages)
+		body := encode(&kept, messages)
 		turn(plan.Body{Segs: [][]byte{body}, Len: int64(len(body))})
 	}
 	replayed()
