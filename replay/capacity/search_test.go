@@ -142,7 +142,7 @@ func TestSearchCoverage(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 9))
 		truth := int(math.Exp(math.Log(2) + r.Float64()*math.Log(20)))
 		turn := float64(truth) + 0.5
-		noisy := world{call: 0.4, play: []float64{0, 0.3, 0.3}[seed%3], time: []float64{0, 0.05, 0.3}[seed%3]}
+		noisy := world{call: 0.4, play: []float64{0, 0.3, 0.3}[seed%3], time: []float64{0, 0.05, 0.2}[seed%3]}
 		kinds := []world{{speed: slope(20, turn, -0.64)}, {ttft: cliff(turn)}, {ttft: slope(10, turn, 0.5)},
 			{speed: slope(20, turn, -0.64), ttft: slope(10, turn*1.1, 1)}}
 		w := kinds[seed%4]
