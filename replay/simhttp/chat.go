@@ -44,7 +44,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 	if fault.before(w, r) {
 		return
 	}
-	body, err := readBody(w, r)
+	body, err := readBody(w, r, maxBody)
 	if err != nil {
 		refuse(w, err)
 		return
@@ -76,17 +76,17 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, st, req, head, fault)
 }
 
-// readBody reads the whole body. Memory grows with what has come, not with what
+// readBody reads the whole body, of at most bound bytes. Memory grows with what has come, not with what
 // was announced.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	most := int64(maxBody) + 1 // one more, to see that there is one more
-	if r.ContentLength > maxBody {
-		return nil, &http.MaxBytesError{Limit: maxBody}
+func readBody(w http.ResponseWriter, r *http.Request, bound int64) ([]byte, error) {
+	most := bound + 1 // one more, to see that there is one more
+	if r.ContentLength > bound {
+		return nil, &http.MaxBytesError{Limit: bound}
 	}
 	if r.ContentLength >= 0 {
 		most = r.ContentLength
 	}
-	limited := http.MaxBytesReader(w, r.Body, maxBody)
+	limited := http.MaxBytesReader(w, r.Body, bound)
 	body := make([]byte, 0, min(most, firstRead))
 	for int64(len(body)) < most {
 		if len(body) == cap(body) {
