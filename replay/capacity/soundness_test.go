@@ -12,10 +12,11 @@ import (
 // At a level that stands exactly on a limit, a PASS and a FAIL are both wrong.
 // Where calls share their play and a state of the system that lasts 90 s, they
 // are as rare as promised, 0.5% each, in windows of twenty minutes, and would
-// not be if calls counted as independent.
+// not be if calls counted as independent. METHOD.md, "Verdict", has the rates of
+// other worlds and windows.
 func TestVerdictsHoldOnTheLimit(t *testing.T) {
-	const n, level = 240, 6
-	w := world{speed: slope(20, level, -0.64), ttft: slope(10, level, 0.5), call: 0.4, play: 0.2, time: 0.2}
+	const n, level = 300, 6
+	w := world{speed: slope(20, level, -0.64), ttft: slope(10, level, 0.5), call: 0.4, play: 0.2, time: 0.1}
 	for _, text := range []string{"p25(speed)>=20", "p95(ttft)<=10s"} {
 		wrong, naive := 0, 0
 		for seed := range uint64(n) {
@@ -34,11 +35,10 @@ func TestVerdictsHoldOnTheLimit(t *testing.T) {
 			}
 		}
 		t.Logf("%s: of %d verdicts on the limit %d are wrong; of independent calls, %d would be", text, n, wrong, naive)
-		// The chance of 8 or more wrong among 240 is 0.3% where 1% are.
-		if wrong > 7 {
-			t.Errorf("%s: %d of %d verdicts on the limit are wrong, want 1%%", text, wrong, n)
+		if wrong > n/100 {
+			t.Errorf("%s: %d of %d verdicts on the limit are wrong, want at most 1%%", text, wrong, n)
 		}
-		if naive < n/5 {
+		if naive < n/10 {
 			t.Errorf("%s: only %d of %d verdicts would be wrong without the ties: the world is too easy", text, naive, n)
 		}
 	}
