@@ -24,6 +24,8 @@ var layout = map[string][]string{
 	"schema/fold":         {"schema", "schema/wire"},
 	"schema/bundle":       {"schema"},
 	"schema/tokens":       {},
+	"schema/secrets":      {},
+	"proxy/codec":         {},
 	"datasets":            {"schema", "schema/bundle", "schema/fold"},
 	"datasets/convert":    {"datasets", "schema/fold", "schema", "schema/wire", "schema/tokens"},
 	"datasets/stats":      {"datasets", "schema"},
@@ -39,6 +41,7 @@ var layout = map[string][]string{
 	"replay/cost":         {"replay/stat", "schema"},
 	"replay/result":       {"replay/capacity", "replay/cost", "replay/stat", "schema", "schema/bundle"},
 	"replay/report":       {"replay/result", "replay/capacity", "replay/cost", "replay/stat", "schema"},
+	"proxy":               {"proxy/journal", "proxy/codec", "schema/secrets", "schema/wire"},
 	"datasets/smoke/make": {"datasets", "schema", "schema/fold", "schema/wire", "schema/tokens"},
 	"cmd/capstan":         {"*"},
 }
@@ -47,11 +50,13 @@ var layout = map[string][]string{
 // behind their types.
 var homes = map[string][]string{
 	"github.com/parquet-go/parquet-go":         {"schema"},
-	"github.com/klauspost/compress":            {"schema"},
+	"github.com/klauspost/compress":            {"schema", "proxy/codec"},
 	"github.com/valyala/fasthttp":              {"replay/agent"},
+	"github.com/elazarl/goproxy":               {"proxy"},
 	"github.com/urfave/cli/v2":                 {"cmd/capstan"},
 	"github.com/tiktoken-go/tokenizer":         {"schema/tokens"},
 	"github.com/tidwall/gjson":                 {"schema/wire", "schema/fold", "datasets/convert"},
+	"github.com/andybalholm/brotli":            {"proxy/codec"},
 	"github.com/goccy/go-yaml":                 {"replay/sim", "replay/cost", "cmd/capstan"},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"replay/cost"},
 	"gonum.org/v1/gonum":                       {"replay/stat"},
@@ -62,7 +67,7 @@ var homes = map[string][]string{
 
 // clockless packages are pure: they are told the time and read no clock.
 var clockless = []string{
-	"schema/wire", "schema/fold", "replay/plan", "replay/sim", "replay/virtual",
+	"schema/wire", "schema/fold", "schema/secrets", "proxy/codec", "replay/plan", "replay/sim", "replay/virtual",
 	"replay/capacity", "replay/stat", "replay/cost",
 }
 
