@@ -56,6 +56,13 @@ func (c *counted) input() (n int64) {
 	return n
 }
 
+func (c *counted) output() (n int64) {
+	for i := range c.sessions {
+		n += c.sessions[i].output
+	}
+	return n
+}
+
 // countPi counts a pi log of one branch: every assistant message was a call.
 func countPi(t *testing.T, path string) (c counted) {
 	t.Helper()

@@ -122,6 +122,8 @@ func checkSummary(t *testing.T, dir string, want counted) {
 		Calls     int
 		Failed    int   `json:"failed_calls"`
 		Tools     int   `json:"tool_calls"`
+		In        int64 `json:"input_total"`
+		Out       int64 `json:"output_total"`
 		Turns     found `json:"turns"`
 		Longest   found `json:"max_context"`
 		Input     found `json:"input_tokens"`
@@ -145,6 +147,8 @@ func checkSummary(t *testing.T, dir string, want counted) {
 	f("calls", got.Calls, want.calls())
 	f("failed calls", got.Failed, want.failed)
 	f("tool calls", got.Tools, want.tools)
+	f("tokens of input", got.In, want.input())
+	f("tokens of output", got.Out, want.output())
 	var turns, longest, input, output []int64
 	at := map[int][]int64{}
 	for _, s := range want.sessions {

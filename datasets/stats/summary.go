@@ -19,6 +19,8 @@ type Summary struct {
 	Calls        int   `json:"calls"`
 	Failed       int   `json:"failed_calls"`
 	ToolCalls    int   `json:"tool_calls"`
+	InputTotal   int64 `json:"input_total"`   // tokens of all calls, where they were recorded
+	OutputTotal  int64 `json:"output_total"`  // likewise
 	StoredBytes  int64 `json:"stored_bytes"`  // of the tables on disk
 	LogicalBytes int64 `json:"logical_bytes"` // of all request bodies
 
@@ -135,6 +137,8 @@ func isScoped(s *schema.Session) bool {
 // call takes the figures of one call.
 func (c *collector) call(call *schema.Call) {
 	c.sum.LogicalBytes += value(call.RequestBodyBytes)
+	c.sum.InputTotal += value(call.InputTokens)
+	c.sum.OutputTotal += value(call.OutputTokens)
 	if call.ErrorType != nil {
 		c.sum.Failed++
 	}
@@ -174,7 +178,7 @@ func (c *collector) root(s *schema.Session) {
 
 func (c *collector) summary(stored int64) Summary {
 	s := c.sum
-	s.StoredBytes = stored
+	s.StoredBytes, s.Growth, s.Tools = stored, []Turn{}, []Tool{}
 	s.Turns, s.Longest = quantiles(c.turns), quantiles(c.longest)
 	s.Input, s.Output, s.Took = quantiles(c.input), quantiles(c.output), quantiles(c.took)
 	s.ToolGap, s.UserGap = quantiles(c.toolGap), quantiles(c.userGap)

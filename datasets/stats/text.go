@@ -14,6 +14,7 @@ const maxTools = 12
 func (s *Summary) Text(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d sessions, %d sub-agents, %d calls (%d failed), %d tool calls\n", s.Sessions, s.SubAgents, s.Calls, s.Failed, s.ToolCalls)
+	fmt.Fprintf(&b, "%d tokens of input, %d of output\n", s.InputTotal, s.OutputTotal)
 	fmt.Fprintf(&b, "%s on disk", bytes(s.StoredBytes))
 	if s.LogicalBytes > 0 {
 		fmt.Fprintf(&b, " for %s of request bodies (1:%.0f)", bytes(s.LogicalBytes), float64(s.LogicalBytes)/float64(max(1, s.StoredBytes)))
@@ -25,21 +26,23 @@ func (s *Summary) Text(w io.Writer) error {
 	for _, r := range []struct {
 		name string
 		q    Quantiles
+		f    func(float64) string
 	}{
-		{"turns a session", s.Turns}, {"longest context, tokens", s.Longest}, {"input, tokens", s.Input}, {"output, tokens", s.Output},
-		{"call, s", s.Took}, {"gap after tools, s", s.ToolGap}, {"gap after people, s", s.UserGap},
+		{"turns a session", s.Turns, plain}, {"longest context, tokens", s.Longest, plain}, {"input, tokens", s.Input, plain},
+		{"output, tokens", s.Output, plain}, {"call, s", s.Took, figure}, {"gap after tools, s", s.ToolGap, figure},
+		{"gap after people, s", s.UserGap, figure},
 	} {
-		row(t, r.name, r.q)
+		row(t, r.name, r.q, r.f)
 	}
 	for _, g := range s.Growth {
-		row(t, fmt.Sprintf("input at turn %d", g.Turn), g.Input)
+		row(t, fmt.Sprintf("input at turn %d", g.Turn), g.Input, plain)
 	}
 	for i, tool := range s.Tools {
 		if i == maxTools {
 			fmt.Fprintf(t, "(%d more tools)\t\n", len(s.Tools)-i)
 			break
 		}
-		row(t, printable(tool.Name)+", s", tool.Wall)
+		row(t, printable(tool.Name)+", s", tool.Wall, figure)
 	}
 	t.Flush()
 	b.WriteString("\nsessions: " + printable(strings.Join(s.SessionIDs, " ")) + "\n")
@@ -49,13 +52,16 @@ func (s *Summary) Text(w io.Writer) error {
 	return nil
 }
 
-func row(w io.Writer, name string, q Quantiles) {
+func row(w io.Writer, name string, q Quantiles, f func(float64) string) {
 	if q.N == 0 {
 		fmt.Fprintf(w, "%s\t0\t–\t–\t–\t–\t\n", name)
 		return
 	}
-	fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t\n", name, q.N, figure(q.P50), figure(q.P90), figure(q.P99), figure(q.Max))
+	fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\t\n", name, q.N, f(q.P50), f(q.P90), f(q.P99), f(q.Max))
 }
+
+// plain writes what is whole.
+func plain(v float64) string { return fmt.Sprintf("%.0f", v) }
 
 // figure writes three significant digits, or all of a larger whole part.
 func figure(v float64) string {
