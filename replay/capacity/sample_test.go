@@ -170,6 +170,7 @@ func TestCallUnderCondition(t *testing.T) {
 	f("answering", "p25(speed)<=4", answering, none, 0)
 	f("answering", "p95(itl)<=200ms", answering, none, 0)
 	f("answering", "p95(itl)<=199ms", answering, misses, 0.2)
+	f("answering", "p5(itl)>=1s", answering, none, 0)
 	f("answering", "p95(e2e)<=29s", answering, misses, 30)
 	f("answering, short", "p25(speed)>=1000", open(10, 15), none, 0)
 	f("answering, first token at the end", "p25(speed)>=1000", open(30, 101), none, 0)

@@ -37,6 +37,7 @@ func TestParseSLO(t *testing.T) {
 	f("p95(ttft)<=10 s", "p95(ttft)<=10s", c{"p95", ttft, "<=", 10})
 	f("p95(ttft)<500ms", "p95(ttft)<500ms", c{"p95", ttft, "<", 0.5})
 	f("p95(ttft)<1m30s", "p95(ttft)<1m30s", c{"p95", ttft, "<", 90})
+	f("p95(ttft)<=1.001s", "p95(ttft)<=1.001s", c{"p95", ttft, "<=", 1.001})
 	f("p95(ttft)<=1.5us", "p95(ttft)<=1.5µs", c{"p95", ttft, "<=", 1.5e-6})
 	f("p95(ttft)<=1.5µs", "p95(ttft)<=1.5µs", c{"p95", ttft, "<=", 1.5e-6})
 	f("p99.9(e2e)<=100h", "p99.9(e2e)<=100h0m0s", c{"p99.9", capacity.E2E, "<=", 360000})

@@ -256,6 +256,9 @@ func (t *tier) answer() Answer {
 	case a.L > 0 && !a.Confirmed:
 		a.Warnings = append(a.Warnings, fmt.Sprintf("level %d was not confirmed over the horizon", a.L))
 	}
+	if u, open := t.unrefuted(); open {
+		a.Warnings = append(a.Warnings, fmt.Sprintf("level %d failed in one probe only", u))
+	}
 	if above := t.levels(Pass, max(a.U, a.L), math.MaxInt); a.U > 0 && len(above) > 0 {
 		a.Warnings = append(a.Warnings, fmt.Sprintf("level %d passed though level %d failed: capacity counts up to the first failure", above[len(above)-1], a.U))
 	}

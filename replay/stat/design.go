@@ -52,7 +52,8 @@ type spread struct {
 // 3rd ed., 9.A); V_two-way is that of Cameron, Gelbach and Miller, Robust
 // inference with multiway clustering, J. Business & Economic Statistics 29
 // (2011), where two observations share a cluster and a block only by being the
-// same. The largest is taken because each of them is too small when its own tie
+// same; where more of them do, too little is taken away, which errs on the wide
+// side. The largest is taken because each of them is too small when its own tie
 // is not the one that rules: which one does differs between loads, and even
 // between metrics of one load.
 func (d Design) spread(r []float64) spread {
