@@ -128,11 +128,12 @@ type blobs struct {
 	plan *sharing
 	rows *cursor[schema.Blob]
 	kept map[[32]byte]schema.Blob
+	size int64 // bytes of kept
 }
 
 func newBlobs(b *bundle.Bundle, plan *sharing) *blobs {
 	none := func(*schema.Blob) string { return "" }
-	return &blobs{plan, newCursor(b, schema.TableBlobs, none), make(map[[32]byte]schema.Blob)}
+	return &blobs{plan: plan, rows: newCursor(b, schema.TableBlobs, none), kept: make(map[[32]byte]schema.Blob)}
 }
 
 // fill sets the blobs of s, which is session number n. One that the table does
@@ -148,6 +149,7 @@ func (b *blobs) fill(s *schema.Session, n int32) error {
 			missing[k] = true
 		}
 	}
+	held := b.size // beyond what a session before it needed, this one's
 	for len(missing) > 0 {
 		blob, err := b.rows.peek()
 		if err != nil {
@@ -157,10 +159,14 @@ func (b *blobs) fill(s *schema.Session, n int32) error {
 			break
 		}
 		b.rows.held = false
+		if held += blob.ContentBytes; held > maxContent {
+			return fmt.Errorf("session %q: more than %d bytes of content at a time", s.ID, int64(maxContent))
+		}
 		b.place(s, *blob, n, missing)
 	}
 	for sum := range uses(s) {
 		if k := keyOf(sum); b.plan.last[k] <= n {
+			b.size -= b.kept[k].ContentBytes
 			delete(b.kept, k)
 		}
 	}
@@ -175,6 +181,7 @@ func (b *blobs) place(s *schema.Session, blob schema.Blob, n int32, missing map[
 		delete(missing, k)
 	}
 	if last, ok := b.plan.last[k]; ok && last > n {
+		b.size += blob.ContentBytes - b.kept[k].ContentBytes
 		b.kept[k] = blob
 	}
 }

@@ -16,7 +16,7 @@ import (
 // counts and totals add up over the rows. Calls, tool calls and blocks are
 // sorted and unique, items are numbered from 0. Ranges, outputs and patches
 // stay within the items; every item and envelope has a blob of the recorded
-// length. Causes name earlier calls, and no call waits for itself. Tool calls
+// length. Nothing is longer than a reader must be ready for. Causes name earlier calls, and no call waits for itself. Tool calls
 // and blocks belong to calls; a block row's parent stands before it and has as
 // many blocks as it lends.
 func Check(s *schema.Session) error {
@@ -33,7 +33,7 @@ func Check(s *schema.Session) error {
 // only lead to others, the checks that build on it are left out.
 func check(s *schema.Session, report func(place, text string)) {
 	c := &checker{s: s, report: report, lanes: make(map[string]int32, len(s.Trajectories))}
-	if !c.trajectories() || !c.calls() {
+	if !c.size() || !c.trajectories() || !c.calls() {
 		return
 	}
 	c.items()
@@ -71,6 +71,30 @@ func (c *checker) node(trajectory string, call int32) (node, bool) {
 
 func placeOf(trajectory string, call int32) string {
 	return fmt.Sprintf("trajectory %q call %d", trajectory, call)
+}
+
+// Bounds of a session, far beyond what is recorded: they keep a hostile dataset
+// from filling memory.
+const (
+	maxRows    = 1 << 20 // of a session in one table, and items of one context
+	maxContent = 4 << 30 // bytes of blobs that a reader holds at a time
+)
+
+// size checks the bounds.
+func (c *checker) size() bool {
+	for _, t := range []struct {
+		table schema.Table
+		rows  int
+	}{
+		{schema.TableTrajectories, len(c.s.Trajectories)}, {schema.TableCalls, len(c.s.Calls)},
+		{schema.TableToolCalls, len(c.s.ToolCalls)}, {schema.TableItems, len(c.s.Items)},
+		{schema.TablePrefixBlocks, len(c.s.Blocks)},
+	} {
+		if t.rows > maxRows {
+			c.fail("table "+t.table.Name, "%d rows, want at most %d", t.rows, maxRows)
+		}
+	}
+	return !c.bad
 }
 
 func (c *checker) trajectories() bool {

@@ -2,6 +2,7 @@ package datasets
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/capstan-bench/capstan/schema"
 )
@@ -40,6 +41,12 @@ func (c *checker) contexts() {
 	for i := range c.s.Calls {
 		call := &c.s.Calls[i]
 		place := placeOf(call.TrajectoryID, call.CallIndex)
+		if call.NumContextItems > maxRows {
+			c.fail(place, "num_context_items is %d, want at most %d", call.NumContextItems, maxRows)
+		}
+		if n := call.RequestBodyBytes; n != nil && *n > math.MaxInt32 {
+			c.fail(place, "request_body_bytes is %d, want at most %d", *n, math.MaxInt32)
+		}
 		for _, r := range call.ContextRanges {
 			if r.StartItem < 0 || r.EndItem < r.StartItem || r.EndItem > items {
 				c.fail(place, "context range [%d, %d): the session has %d items", r.StartItem, r.EndItem, items)

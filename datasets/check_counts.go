@@ -33,7 +33,7 @@ func (c *checker) counts() {
 type sums struct {
 	calls, tools, items, children         int
 	input, read, write, output, reasoning int64
-	seen                                  []bool // items of contexts and outputs
+	next                                  []int32 // see unseen
 }
 
 func (t *sums) add(call *schema.Call, items int) {
@@ -43,8 +43,11 @@ func (t *sums) add(call *schema.Call, items int) {
 	t.write += value(call.CacheWriteTokens)
 	t.output += value(call.OutputTokens)
 	t.reasoning += value(call.ReasoningTokens)
-	if t.seen == nil {
-		t.seen = make([]bool, items)
+	if t.next == nil {
+		t.next = make([]int32, items+1)
+		for i := range t.next {
+			t.next[i] = int32(i)
+		}
 	}
 	for _, r := range call.ContextRanges {
 		t.see(r.StartItem, r.EndItem)
@@ -54,14 +57,28 @@ func (t *sums) add(call *schema.Call, items int) {
 	}
 }
 
-// see counts the items of a range that were not counted before.
+// see counts the items of a range that were not counted before. It steps over those
+// that were: long contexts repeat nearly all items.
 func (t *sums) see(start, end int32) {
-	for item := max(start, 0); int(item) < min(int(end), len(t.seen)); item++ {
-		if !t.seen[item] {
-			t.seen[item] = true
-			t.items++
-		}
+	end = min(end, int32(len(t.next)-1))
+	for item := t.unseen(max(start, 0)); item < end; item = t.unseen(item) {
+		t.next[item] = item + 1
+		t.items++
 	}
+}
+
+// unseen is the first item at or after item that was not counted. Each item points
+// to one that is not behind its first unseen one; the way is shortened as it is
+// walked.
+func (t *sums) unseen(item int32) int32 {
+	if int(item) >= len(t.next) {
+		return item
+	}
+	for t.next[item] != item {
+		t.next[item] = t.next[t.next[item]]
+		item = t.next[item]
+	}
+	return item
 }
 
 func (c *checker) compareCounts(t *schema.Trajectory, got *sums) {

@@ -51,6 +51,10 @@ func TestCheck(t *testing.T) {
 	f("envelope_sha256 is null", func(s *schema.Session) { s.Calls[1].EnvelopeSHA256 = nil })
 	f("is missing", func(s *schema.Session) { delete(s.Blobs, *s.Calls[1].EnvelopeSHA256) })
 
+	f("num_context_items is 2097152, want at most 1048576", func(s *schema.Session) { s.Calls[1].NumContextItems = 1 << 21 })
+	f("request_body_bytes is 2147483648, want at most", func(s *schema.Session) { s.Calls[1].RequestBodyBytes = ptr(int64(1 << 31)) })
+	f("table tool_calls: 1048577 rows, want at most 1048576", func(s *schema.Session) { s.ToolCalls = make([]schema.ToolCall, 1<<20+1) })
+
 	// Items.
 	f(`item 1: its session is "b"`, func(s *schema.Session) { s.Items[1].SessionID = "b" })
 	f("it stands where item 1 is expected", func(s *schema.Session) { s.Items[1].ItemIndex = 2 })
@@ -129,4 +133,28 @@ func TestCheckPasses(t *testing.T) {
 			s.Blobs[sum] = b
 		}
 	})
+}
+
+// Ranges that repeat all items many times are counted in no time.
+func TestCheckRepeatedRanges(t *testing.T) {
+	const items, ranges = 1 << 18, 1 << 16
+	s := session(t, "a", "x")
+	c := &s.Calls[0]
+	row := s.Items[0]
+	for i := len(s.Items); i < items; i++ {
+		row.ItemIndex = int32(i)
+		s.Items = append(s.Items, row)
+	}
+	c.ContextRanges = make([]schema.Range, ranges)
+	for i := range c.ContextRanges {
+		c.ContextRanges[i] = schema.Range{StartItem: int32(i), EndItem: items}
+	}
+	s.Trajectories[0].NumItems = items
+	start := time.Now()
+	if err := datasets.Check(s); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("Check took %v", took)
+	}
 }

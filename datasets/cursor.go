@@ -72,7 +72,11 @@ func (c *cursor[T]) each(session string, do func(T)) error {
 // take returns the next rows as long as they are of the session.
 func (c *cursor[T]) take(session string) ([]T, error) {
 	var rows []T
-	err := c.each(session, func(row T) { rows = append(rows, row) })
+	err := c.each(session, func(row T) {
+		if len(rows) <= maxRows { // one too many is for Check to find
+			rows = append(rows, row)
+		}
+	})
 	return rows, err
 }
 

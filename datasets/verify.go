@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"strconv"
 
@@ -181,9 +180,6 @@ func (v *verifier) content(s *schema.Session, fail func(place, text string)) {
 }
 
 func (v *verifier) rebuild(s *schema.Session, c *schema.Call) error {
-	if *c.RequestBodyBytes > math.MaxInt32 {
-		return fmt.Errorf("request_body_bytes is %d, want at most %d", *c.RequestBodyBytes, math.MaxInt32)
-	}
 	var err error
 	if v.body, err = fold.Body(v.body[:0], s, c); err != nil {
 		return err
@@ -239,8 +235,17 @@ func (v *verifier) counts() {
 
 func (v *verifier) attribute(m *bundle.Manifest, key string, got int) {
 	if want, ok := m.Attributes[key]; ok && want != strconv.Itoa(got) {
-		v.report.fail(bundle.ManifestName, fmt.Sprintf("it says %s %s, the tables have %d", want, key, got))
+		v.report.fail(bundle.ManifestName, fmt.Sprintf("it says %s %s, the tables have %d", shown(want), key, got))
 	}
+}
+
+// shown is text out of a manifest as problems print it: quoted where it could
+// break the line or the terminal.
+func shown(text string) string {
+	if quoted := strconv.Quote(text); quoted != `"`+text+`"` {
+		return quoted
+	}
+	return text
 }
 
 func hexSum(b []byte) string {

@@ -113,6 +113,7 @@ func TestVerifyContent(t *testing.T) {
 	})
 	f("manifest.json: it says 3 sessions, the tables have 2", func(r *rows) { r.attributes[datasets.AttributeSessions] = "3" })
 	f("manifest.json: it says many calls, the tables have 8", func(r *rows) { r.attributes[datasets.AttributeCalls] = "many" })
+	f(`manifest.json: it says "1\n2" sessions`, func(r *rows) { r.attributes[datasets.AttributeSessions] = "1\n2" })
 	f("output_end_item 99", func(r *rows) { r.calls[2].OutputEndItem = ptr(int32(99)) })
 	f(`session "b" trajectory "root" call 0: it waits for`, func(r *rows) {
 		r.calls[4].After = []schema.After{{TrajectoryID: "root", CallIndex: 2, Point: schema.PointDone}}

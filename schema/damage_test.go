@@ -207,6 +207,9 @@ func TestReadRefusesLyingFooters(t *testing.T) {
 		m.RowGroups[0].Columns[8].MetaData.PathInSchema = []string{"tool_call_id"}
 	})
 	f("calls itself", func(_ *format.FileMetaData, c *format.ColumnMetaData) { c.PathInSchema[0] = "item_indey" })
+	f(`column "rol\xff\n\x1b[2J": its chunk`, func(m *format.FileMetaData, _ *format.ColumnMetaData) {
+		m.Schema[4].Name = "rol\xff\n\x1b[2J" // a nullable column
+	})
 	f("lies in another file", func(m *format.FileMetaData, _ *format.ColumnMetaData) {
 		m.RowGroups[0].Columns[0].FilePath = "/etc/passwd"
 	})

@@ -1,6 +1,10 @@
 package schema
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // CorruptError says that a file is damaged, or is no file that this package
 // could have written.
@@ -24,4 +28,17 @@ type ColumnError struct {
 
 func (e *ColumnError) Error() string {
 	return fmt.Sprintf("read %s: column %s: %s", e.File, e.Column, e.Reason)
+}
+
+// shown is a name out of a file as errors print it: quoted where it could break
+// the line or the terminal.
+func shown(path ...string) string {
+	name := strings.Join(path, ".")
+	if len(name) > 200 {
+		name = name[:200] + "…"
+	}
+	if quoted := strconv.Quote(name); quoted != `"`+name+`"` {
+		return quoted
+	}
+	return name
 }

@@ -84,7 +84,7 @@ func (f *file) checkMeta(row reflect.Type) error {
 	if l, ok := layoutOf(row); ok {
 		name, ok := f.parquet.Lookup(metaName)
 		if ok && name != l.table.Name {
-			return fmt.Errorf("read %s: the file holds table %s, want %s", f.path, name, l.table.Name)
+			return fmt.Errorf("read %s: the file holds table %s, want %s", f.path, shown(name), l.table.Name)
 		}
 	}
 	if v, ok := f.parquet.Lookup(metaVersion); ok {
@@ -185,11 +185,11 @@ func (f *file) checkGroups() error {
 		}
 		for c := range group.Columns {
 			if err := checkChunk(&group.Columns[c], paths[c]); err != nil {
-				return fmt.Errorf("row group %d: column %s: %w", g, strings.Join(paths[c], "."), err)
+				return fmt.Errorf("row group %d: column %s: %w", g, shown(paths[c]...), err)
 			}
 			start, end := span(&group.Columns[c].MetaData)
 			if start < last || end < start || end > f.footer {
-				return fmt.Errorf("row group %d: column %s: its chunk cannot lie at [%d, %d)", g, strings.Join(paths[c], "."), start, end)
+				return fmt.Errorf("row group %d: column %s: its chunk cannot lie at [%d, %d)", g, shown(paths[c]...), start, end)
 			}
 			last = end
 			plain += max(group.Columns[c].MetaData.TotalUncompressedSize, 0)

@@ -40,7 +40,7 @@ func (f *file) checkPages(g int) error {
 			maxDefinition: leaf.MaxDefinitionLevel,
 		}
 		if err := p.walk(f.os, group.NumRows); err != nil {
-			return fmt.Errorf("column %s: %w", path, err)
+			return fmt.Errorf("column %s: %w", shown(path), err)
 		}
 	}
 	return nil

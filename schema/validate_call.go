@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -62,15 +63,16 @@ func (r *Call) checkParams(c *checks) {
 
 // checkContext checks ranges, patches and the output's items.
 func (r *Call) checkContext(c *checks) {
-	var items, slot int32
+	var items int64
+	var slot int32
 	for _, g := range r.ContextRanges {
 		c.that(0 <= g.StartItem && g.StartItem < g.EndItem, "context_ranges",
 			"got items [%d, %d), want at least one", g.StartItem, g.EndItem)
 		c.that(g.Slot >= slot, "context_ranges", "slot %d after slot %d", g.Slot, slot)
 		slot = g.Slot
-		items += g.EndItem - g.StartItem
+		items += int64(g.EndItem) - int64(g.StartItem)
 	}
-	c.that(r.NumContextItems == items, "num_context_items", "got %d, the ranges hold %d", r.NumContextItems, items)
+	c.that(int64(r.NumContextItems) == items, "num_context_items", "got %d, the ranges hold %d", r.NumContextItems, items)
 	r.checkPatches(c)
 	start, end := r.OutputStartItem, r.OutputEndItem
 	c.that((start == nil) == (end == nil), "output_start_item", "is null without output_end_item, or the other way round")
@@ -80,10 +82,14 @@ func (r *Call) checkContext(c *checks) {
 }
 
 func (r *Call) checkPatches(c *checks) {
+	var runs []Range
+	if len(r.Patches) > 0 {
+		runs = r.runs()
+	}
 	for i, p := range r.Patches {
 		c.that(p.Off >= 0 && p.Del >= 0 && (p.Del > 0 || p.Ins != ""), "patches",
 			"item %d: got off %d, del %d and %d bytes to insert", p.Item, p.Off, p.Del, len(p.Ins))
-		c.that(r.holds(p.Item), "patches", "item %d is not in the context", p.Item)
+		c.that(holds(runs, p.Item), "patches", "item %d is not in the context", p.Item)
 		if i == 0 {
 			continue
 		}
@@ -93,13 +99,24 @@ func (r *Call) checkPatches(c *checks) {
 	}
 }
 
-func (r *Call) holds(item int32) bool {
-	for _, g := range r.ContextRanges {
-		if g.StartItem <= item && item < g.EndItem {
-			return true
+// runs returns the items of the context as ranges that ascend and do not overlap,
+// so that looking up patches does not take the product of two long lists.
+func (r *Call) runs() []Range {
+	sorted := slices.SortedFunc(slices.Values(r.ContextRanges), func(a, b Range) int { return cmp.Compare(a.StartItem, b.StartItem) })
+	runs := sorted[:0]
+	for _, g := range sorted {
+		if n := len(runs); n > 0 && g.StartItem <= runs[n-1].EndItem {
+			runs[n-1].EndItem = max(runs[n-1].EndItem, g.EndItem)
+		} else {
+			runs = append(runs, g)
 		}
 	}
-	return false
+	return runs
+}
+
+func holds(runs []Range, item int32) bool {
+	i, found := slices.BinarySearchFunc(runs, item, func(g Range, item int32) int { return cmp.Compare(g.StartItem, item) })
+	return found || i > 0 && item < runs[i-1].EndItem
 }
 
 func (r *Call) checkTimes(c *checks) {

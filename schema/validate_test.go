@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/capstan-bench/capstan/schema"
 )
@@ -173,4 +174,31 @@ func TestReadValidates(t *testing.T) {
 	path := plain(t, fullItem(0), bad)
 	_, err := read[schema.Item](path)
 	refused(t, "a row of no known kind", path, err, `row 1: kind: got "nonsense"`)
+}
+
+// The lengths of ranges do not wrap around, and patches are looked up quickly.
+func TestValidateLongLists(t *testing.T) {
+	c := bareCall(0)
+	c.ContextRanges = []schema.Range{{StartItem: 0, EndItem: math.MaxInt32}, {StartItem: 0, EndItem: math.MaxInt32}, {StartItem: 0, EndItem: 3}}
+	c.NumContextItems = 1 // what 32 bits make of it
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "the ranges hold 4294967297") {
+		t.Errorf("ranges that wrap around: got error %v", err)
+	}
+	const n = 1 << 18
+	c.ContextRanges, c.Patches, c.NumContextItems = nil, nil, n
+	for i := range int32(n) {
+		c.ContextRanges = append(c.ContextRanges, schema.Range{StartItem: 2 * (n - i), EndItem: 2*(n-i) + 1})
+		c.Patches = append(c.Patches, schema.Patch{Item: 2 * (i + 1), Del: 1})
+	}
+	start := time.Now()
+	if err := c.Validate(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("Validate took %v for %d ranges and patches", took, n)
+	}
+	c.Patches[n-1].Item++
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "is not in the context") {
+		t.Errorf("a patch of an item between the ranges: got error %v", err)
+	}
 }

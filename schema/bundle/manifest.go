@@ -18,8 +18,8 @@ import (
 // ManifestName is the name of a bundle's manifest within its directory.
 const ManifestName = "manifest.json"
 
-// maxManifest bounds what Open reads: a file takes about 150 bytes.
-const maxManifest = 256 << 20
+// maxManifest bounds what Open reads: a file takes about 200 bytes.
+const maxManifest = 32 << 20
 
 // Manifest is the content of manifest.json.
 type Manifest struct {
@@ -59,6 +59,9 @@ func (m *Manifest) sorted() []File {
 func (m *Manifest) Validate() error {
 	if m.Kind == "" {
 		return errors.New("kind is missing")
+	}
+	if strings.ContainsFunc(m.Kind, func(r rune) bool { return r < 'a' || r > 'z' }) {
+		return fmt.Errorf("kind %.40q is no word of small letters", m.Kind)
 	}
 	if err := schema.CheckVersion(m.SchemaVersion); err != nil {
 		return err

@@ -25,7 +25,7 @@ var ErrNoBody = errors.New("the call has no body")
 func Body(dst []byte, s *schema.Session, c *schema.Call) ([]byte, error) {
 	out, err := body(dst, s, c)
 	if err != nil {
-		return dst, fmt.Errorf("rebuild call %s of trajectory %s: %w", c.CallID, c.TrajectoryID, err)
+		return dst, fmt.Errorf("rebuild call %q of trajectory %q: %w", c.CallID, c.TrajectoryID, err)
 	}
 	return out, nil
 }
@@ -142,7 +142,7 @@ type Element struct {
 func Elements(s *schema.Session, c *schema.Call) iter.Seq2[Element, error] {
 	return func(yield func(Element, error) bool) {
 		fail := func(err error) {
-			yield(Element{}, fmt.Errorf("walk call %s of trajectory %s: %w", c.CallID, c.TrajectoryID, err))
+			yield(Element{}, fmt.Errorf("walk call %q of trajectory %q: %w", c.CallID, c.TrajectoryID, err))
 		}
 		if err := checkPatches(s, c); err != nil {
 			fail(err)
