@@ -15,7 +15,7 @@ import (
 // level met says why by its lowest level.
 func TestNotesOfTierWithoutCapacity(t *testing.T) {
 	big, _ := fixtures(t)
-	big.Search.Probes[0].Judgements[1].Warnings = []string{"8 calls are few"}
+	big.Search.Probes[0].Judgements[1].Conds[0].Warnings = []string{"8 calls are few"}
 	a := &big.Search.Answers[1]
 	a.L, a.Lo, a.Confirmed, a.Confirms = 0, 0, false, nil
 	var b bytes.Buffer
@@ -26,7 +26,7 @@ func TestNotesOfTierWithoutCapacity(t *testing.T) {
 	if n := strings.Count(text, "128.00/h"); n != 1 {
 		t.Errorf("the price is told %d times, want once:\n%s", n, text)
 	}
-	for _, want := range []string{": level 1: 8 calls are few", "cut at 131,072 tokens, 3.1% of the calls left out", "$/agent-hour: none: "} {
+	for _, want := range []string{": level 1: p25(speed)>=", ": 8 calls are few", "cut at 131,072 tokens, 3.1% of the calls left out", "$/agent-hour: none: "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the text lacks %q:\n%s", want, text)
 		}

@@ -81,9 +81,7 @@ func newRow(i int, r *result.Result, a capacity.Answer) row {
 		w.Calls, w.Duty = p.Calls, p.Duty
 		w.Notes = append(w.Notes, probeNotes(p, a.SLO)...)
 	} else if p, ok := lowest(r.Search); ok && a.L == 0 {
-		for _, n := range probeNotes(p, a.SLO) {
-			w.Notes = append(w.Notes, fmt.Sprintf("level %d: %s", p.Ask.Level, n))
-		}
+		w.Notes = append(w.Notes, openNotes(p, a.SLO)...)
 	}
 	w.Notes = unique(w.Notes)
 	return w
@@ -114,6 +112,21 @@ func lowest(s capacity.Result) (low capacity.ProbeRecord, ok bool) {
 		}
 	}
 	return low, ok
+}
+
+// openNotes say why a probe did not decide the conditions of a tier.
+func openNotes(p capacity.ProbeRecord, slo capacity.SLO) []string {
+	var notes []string
+	for _, j := range p.Judgements {
+		for _, c := range j.Conds {
+			for _, s := range c.Warnings {
+				if j.SLO.String() == slo.String() {
+					notes = append(notes, fmt.Sprintf("level %d: %s: %s", p.Ask.Level, c.Cond, s))
+				}
+			}
+		}
+	}
+	return notes
 }
 
 // probeNotes are the warnings of a probe that concern one tier.
