@@ -69,7 +69,6 @@ func inflation(w Window) float64 {
 type sights struct {
 	values                  []float64
 	miss                    []bool
-	buffered                []bool
 	plays, sessions, blocks []int32
 	nBuffered               int
 }
@@ -77,7 +76,9 @@ type sights struct {
 // sights collects the calls that count. Without buffered, those that came in
 // too few chunks are left out.
 func (v *view) sights(c Cond, buffered bool) *sights {
-	var s sights
+	n := len(v.Samples)
+	s := sights{values: make([]float64, 0, n), miss: make([]bool, 0, n),
+		plays: make([]int32, 0, n), sessions: make([]int32, 0, n), blocks: make([]int32, 0, n)}
 	for i := range v.Samples {
 		x, ok := c.see(&v.Samples[i], v.To)
 		if !ok || x.buffered && !buffered {
