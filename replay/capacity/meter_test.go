@@ -241,12 +241,16 @@ func TestMeterNoWarmNoLook(t *testing.T) {
 	m.begin(3, 0, 2)
 	m.end(2, 1, 2) // opens at 2, with the call that is due then
 	m.wantNext(7)
+	m.begin(4, 1, 7)
+	m.wantWindow(7, 2, 7, 5/5.0/2, "2 unended") // without the call that is due right then
+	m.end(4, 0, 7)
 	m.wantTick(7, false)
 	m.wantNext(12) // every Min
 	m.wantTick(22, true)
-	m.wantWindow(22, 2, 22, 20/20.0/2, "2 unended")
+	const all = "7 done 7; 2 unended"
+	m.wantWindow(22, 2, 22, 20/20.0/2, all)
 	m.End(99, schema.Sample{}) // never begun
-	m.wantWindow(22, 2, 22, 20/20.0/2, "2 unended")
+	m.wantWindow(22, 2, 22, 20/20.0/2, all)
 }
 
 // The window's samples are borrowed: open calls of one look are not left among

@@ -339,6 +339,20 @@ func TestSearchInvalid(t *testing.T) {
 	}
 }
 
+// A confirmation lasts for the horizon, however short the other windows are.
+func TestSearchHorizonPastMax(t *testing.T) {
+	cfg := quick(1, slo(t, "p25(speed)>=20"))
+	cfg.Max, cfg.Horizon = 2*time.Minute, 30*time.Minute
+	r, _ := search(t, world{speed: slope(20, 9.5, -1)}, cfg)
+	a := r.Answers[0]
+	if a.L != 9 || a.U != 10 || !a.Confirmed {
+		t.Fatalf("L %d, U %d, confirmed %v, want 9, 10 and yes", a.L, a.U, a.Confirmed)
+	}
+	if p := r.Probes[a.Confirms[0]]; p.To-p.From != cfg.Horizon {
+		t.Errorf("L was confirmed for %v, want %v", p.To-p.From, cfg.Horizon)
+	}
+}
+
 func TestSearchBudget(t *testing.T) {
 	cfg := quick(1, slo(t, "p25(speed)>=20"))
 	cfg.MaxProbes = 7
