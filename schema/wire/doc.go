@@ -1,8 +1,9 @@
 // Package wire knows the dialects in which models are talked to, and does no
-// I/O: it takes request bodies apart and puts them together again, decodes
-// answers (streams, plain JSON, errors) and encodes what a client or a simulated
-// server sends. A dialect is named by its format string, as in the
-// api_format column of the calls table; [FormatChat] is the one known so far.
+// I/O: it tells what a request is, takes request bodies apart and puts them
+// together again, decodes answers (streams, plain JSON, messages of a WebSocket,
+// errors) and encodes what a client or a scripted server sends. A dialect is named
+// by its format string, as in the api_format column of the calls table:
+// [FormatChat], [FormatMessages], [FormatResponses], [FormatGemini].
 //
 // # Promises
 //
@@ -12,7 +13,12 @@
 // strings and duplicate keys as they are) and says at which byte a body breaks.
 //
 // Streams decode alike however the bytes are cut into chunks, in bounded memory,
-// and the common event costs no allocation.
+// and the common event costs no allocation. A [Collector] decodes the same and
+// also keeps the answer, for use where time does not matter.
+//
+// Text of tool calls counts what the dialect streams of them: names too in Chat
+// Completions and Gemini, arguments alone elsewhere, where names come before the
+// first token.
 //
 // # Limits
 //
