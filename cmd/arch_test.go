@@ -26,6 +26,7 @@ var layout = map[string][]string{
 	"schema/tokens":       {},
 	"schema/secrets":      {},
 	"proxy/codec":         {},
+	"proxy/journal":       {},
 	"datasets":            {"schema", "schema/bundle", "schema/fold"},
 	"datasets/convert":    {"datasets", "schema/fold", "schema", "schema/wire", "schema/tokens"},
 	"datasets/stats":      {"datasets", "schema"},
@@ -50,8 +51,9 @@ var layout = map[string][]string{
 // behind their types.
 var homes = map[string][]string{
 	"github.com/parquet-go/parquet-go":         {"schema"},
-	"github.com/klauspost/compress":            {"schema", "proxy/codec"},
+	"github.com/klauspost/compress":            {"schema", "proxy/codec", "proxy/journal"},
 	"github.com/valyala/fasthttp":              {"replay/agent"},
+	"filippo.io/age":                           {"proxy/journal"},
 	"github.com/elazarl/goproxy":               {"proxy"},
 	"github.com/urfave/cli/v2":                 {"cmd/capstan"},
 	"github.com/tiktoken-go/tokenizer":         {"schema/tokens"},
@@ -62,6 +64,7 @@ var homes = map[string][]string{
 	"gonum.org/v1/gonum":                       {"replay/stat"},
 	"gonum.org/v1/plot":                        {"replay/report"},
 	"golang.org/x/sync":                        {"replay", "replay/simhttp"},
+	"golang.org/x/sys":                         {"proxy", "proxy/journal"},
 	"golang.org/x/text":                        {},
 }
 

@@ -1,0 +1,5 @@
+package journal_test
+
+const victimEnv = "CAPSTAN_JOURNAL_VICTIM"
+
+func victim() {}
