@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,6 +15,9 @@ import (
 
 // maxBlock is the most that one block of a zstd frame decodes to.
 const maxBlock = 128 << 10
+
+// zstdMagic is what a frame of zstd begins with.
+var zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
 
 // checkBody looks into the body of a page, which begins at offset at, for claims
 // of more values or bytes than the header makes. Headers and checksums can be
@@ -34,19 +38,19 @@ func (p *pages) checkBody(r io.ReaderAt, h *format.PageHeader, at int64) error {
 		}
 		at, size, plain = at+int64(levels.bytes), size-int64(levels.bytes), plain-int64(levels.bytes)
 	}
-	if p.meta.Codec == format.Uncompressed && size != plain {
-		return fmt.Errorf("%d bytes without compression, the header says %d", size, plain)
-	}
 	values := uint64(d.NumValues - d.NumNulls)
-	switch {
-	case p.meta.Codec == format.Zstd:
+	if p.meta.Codec == format.Zstd && !(d.IsCompressed.Valid && !d.IsCompressed.V) {
 		return checkZstd(r, at, size, plain, d.Encoding, values)
-	case d.Encoding == format.Plain:
-		return nil
+	}
+	if size != plain {
+		return fmt.Errorf("%d bytes without compression, the header says %d", size, plain)
 	}
 	b := make([]byte, size)
 	if _, err := r.ReadAt(b, at); err != nil {
 		return err
+	}
+	if bytes.HasPrefix(b, zstdMagic) {
+		return errors.New("a compressed body, the header says it is not") // no value begins so
 	}
 	return checkEncoded(b, d.Encoding, values)
 }
@@ -151,7 +155,7 @@ func frame(r io.ReaderAt, at, size, plain int64) (first []byte, err error) {
 // oneBlock puts the block at [at, at+size) into a frame of its own, with a window
 // of maxBlock and no stated size.
 func oneBlock(r io.ReaderAt, at, size int64) ([]byte, error) {
-	head := []byte{0x28, 0xb5, 0x2f, 0xfd, 0, 7 << 3}
+	head := append(bytes.Clone(zstdMagic), 0, 7<<3)
 	b := append(head, make([]byte, size)...)
 	if _, err := r.ReadAt(b[len(head):], at); err != nil {
 		return nil, err
@@ -178,13 +182,13 @@ func checkEncoded(b []byte, e format.Encoding, values uint64) error {
 }
 
 // checkRuns walks over runs of values of the given width in bits, in Parquet's
-// hybrid of run lengths and bit packing, and refuses more than values, rounded up
-// to whole groups of 8.
+// hybrid of run lengths and bit packing, and refuses more than values, but for
+// what fills up the last group of 8.
 func checkRuns(b []byte, width uint, values uint64) error {
 	if width > 32 {
 		return fmt.Errorf("values of %d bits", width)
 	}
-	room := (values + 7) &^ 7
+	room := values + 7
 	for len(b) > 0 {
 		u, n := binary.Uvarint(b)
 		if n <= 0 {

@@ -142,6 +142,12 @@ func kindOf(n parquet.Node) string {
 	name := "group"
 	if n.Leaf() {
 		name = n.Type().String()
+		switch name { // numbers are signed unless a file says otherwise, and many do not say
+		case "INT32":
+			name = "INT(32,true)"
+		case "INT64":
+			name = "INT(64,true)"
+		}
 	}
 	switch {
 	case n.Optional():

@@ -3,15 +3,20 @@ package schema_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/capstan-bench/capstan/schema"
+	"github.com/capstan-bench/capstan/schema/fold"
+	"github.com/capstan-bench/capstan/schema/wire"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -123,6 +128,57 @@ func TestForeignReaders(t *testing.T) {
 	}
 }
 
+// rewrite writes the rows of a file with pyarrow, as FORMAT.md asks writers to.
+const rewrite = `
+import sys, pyarrow.parquet
+path, to, options = sys.argv[1:]
+table = pyarrow.parquet.read_table(path).replace_schema_metadata(None)
+plain = {f.name: "PLAIN" for f in table.schema if str(f.type) == "bool" and eval(options)["plain"]}
+words = [f.name for f in table.schema if str(f.type) == "string" and eval(options)["dictionary"]]
+pyarrow.parquet.write_table(table, to, compression="zstd", data_page_version="2.0", write_page_checksum=True,
+    use_dictionary=words, column_encoding=plain or None, row_group_size=eval(options)["rows"], data_page_size=eval(options)["page"])
+`
+
+// foreignWriter reads rows that another program wrote.
+func foreignWriter[T any](t *testing.T, rows ...T) {
+	t.Helper()
+	path := write(t, rows...)
+	for _, options := range []string{
+		`{"plain": True, "dictionary": True, "rows": 1000, "page": 1 << 20}`,
+		`{"plain": True, "dictionary": False, "rows": 50, "page": 1 << 20}`,
+		`{"plain": True, "dictionary": True, "rows": 1000, "page": 100}`,
+	} {
+		to := filepath.Join(t.TempDir(), "foreign.parquet")
+		runPython(t, rewrite, path, to, options)
+		got, err := read[T](to)
+		if diff := cmp.Diff(rows, got); err != nil || diff != "" {
+			t.Errorf("%T written by pyarrow with %s: error %v (-ours +theirs):\n%s", *new(T), options, err, diff)
+		}
+	}
+}
+
+func TestForeignWriter(t *testing.T) {
+	var calls []schema.Call
+	var items []schema.Item
+	for i := range int32(300) { // enough for runs of every kind
+		calls, items = append(calls, fullCall(2*i), bareCall(2*i+1)), append(items, fullItem(i))
+		calls[2*i].Stream = ptr(i%7 < 3)
+	}
+	foreignWriter(t, calls...)
+	foreignWriter(t, items...)
+	foreignWriter(t, fullTrajectory(), fullTrajectory())
+	foreignWriter(t, fullToolCall(), schema.ToolCall{SessionID: "s", TrajectoryID: "t", TimingSource: schema.TimingImport})
+	foreignWriter(t, fullBlob(`{"a":"é\u0000 `+strings.Repeat("long ", 300_000)+`"}`), blobOf("\x1e,\x1e\x00"), blobOf(""))
+	foreignWriter(t, fullBlocks(), fullBlocks())
+	foreignWriter(t, fullSample())
+
+	// Read would give other truth values without saying so.
+	to := filepath.Join(t.TempDir(), "foreign.parquet")
+	runPython(t, rewrite, write(t, calls...), to, `{"plain": False, "dictionary": True, "rows": 1000, "page": 1 << 20}`)
+	_, err := read[schema.Call](to)
+	refused(t, "truth values in runs", to, err, "column stream: page at")
+}
+
 // compareBodies runs the program that FORMAT.md prints over a dataset and compares
 // what it builds with the recorded hashes.
 const compareBodies = `
@@ -141,7 +197,11 @@ func TestFormatProgramRebuildsBodies(t *testing.T) {
 	if !ok {
 		t.Fatal("FORMAT.md has no python program")
 	}
-	dataset := filepath.Join("..", "datasets", "smoke", "dataset")
+	dataset := markedDataset(t)
+	if built := strings.TrimSpace(string(runPython(t, program+compareBodies, dataset))); built != "3" {
+		t.Errorf("the program built %q bodies with patches, want 3", built)
+	}
+	dataset = filepath.Join("..", "datasets", "smoke", "dataset")
 	if _, err := os.Stat(dataset); err != nil {
 		t.Skip(err)
 	}
@@ -150,5 +210,53 @@ func TestFormatProgramRebuildsBodies(t *testing.T) {
 		t.Errorf("the program built %q bodies", built)
 	} else {
 		t.Logf("the program of FORMAT.md rebuilt %s bodies byte for byte", built)
+	}
+}
+
+// markedDataset writes the tables that a request is rebuilt from: contexts with
+// cache marks that wander, with an empty array, and with separators that differ.
+func markedDataset(t *testing.T) string {
+	t.Helper()
+	const mark = `,"cache_control":{"type":"ephemeral"}`
+	f := fold.New("s")
+	f.Trajectory(schema.Trajectory{TrajectoryID: "t", SourceKind: schema.SourceProxy})
+	for i, body := range []string{
+		`{"messages":[{"role":"system","content":[{"type":"text","text":"é"` + mark + `}]` + mark + `}],"tools":[]}`,
+		`{"messages":[{"role":"system","content":[{"type":"text","text":"é"}]}, {"role":"user","content":"a"` + mark + `}],"tools":[{"type":"function"` + mark + `}]}`,
+		`{"messages":[{"role":"system","content":[{"type":"text","text":"é"` + mark + `}]} ,{"role":"user","content":"a"},  {"role":"user","content":"b"}],"tools":[{"type":"function"}]}`,
+	} {
+		l, err := wire.Split(wire.FormatChat, []byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := schema.Call{CallID: fmt.Sprint(i), CallIndex: int32(i), Trigger: schema.TriggerUser, Purpose: schema.PurposeMain, APIFormat: schema.FormatChat}
+		if err := f.Call("t", c, l, []byte(body), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := f.Session()
+	patches := 0
+	for _, c := range s.Calls {
+		patches += len(c.Patches)
+	}
+	if patches < 5 {
+		t.Fatalf("the calls have %d patches", patches)
+	}
+	root := t.TempDir()
+	put(t, root, s.Calls)
+	put(t, root, s.Items)
+	put(t, root, slices.Collect(maps.Values(s.Blobs)))
+	return root
+}
+
+func put[T any](t *testing.T, root string, rows []T) {
+	t.Helper()
+	table, _ := schema.TableOf[T]()
+	path := filepath.Join(root, filepath.FromSlash(table.File(0)))
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(write(t, rows...), path); err != nil {
+		t.Fatal(err)
 	}
 }

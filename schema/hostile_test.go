@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
@@ -162,6 +163,15 @@ func TestReadRefusesCompressionBombs(t *testing.T) {
 		b := []byte{0x28, 0xb5, 0x2f, 0xfd, 0, 7 << 3}
 		return append(b, zstdFrame(0, 1<<13, 128<<10)[13:]...)
 	})
+	plain := func(p *page, raw []byte) []byte {
+		p.DataPageHeaderV2.V.IsCompressed = thrift.Null[bool]{V: false, Valid: true}
+		return raw
+	}
+	f("bytes without compression, the header says", func(p *page) []byte { return plain(p, append(p.body, 'x')) })
+	f("a compressed body, the header says it is not", func(p *page) []byte {
+		p.body = zstdFrame(100, 1, 100)
+		return plain(p, p.body)
+	})
 	f("zstd", func(*page) []byte { return []byte("\x28\xb5\x2f\xfd") })
 	f("zstd", func(*page) []byte { return []byte{} })
 	f("without content", func(*page) []byte { return []byte("\x50\x2a\x4d\x18\x00\x00\x00\x00") })
@@ -217,6 +227,35 @@ func TestReadRefusesCountsWithinPages(t *testing.T) {
 		p.levels = append(levels, p.levels[d.RepetitionLevelsByteLength:]...)
 		d.RepetitionLevelsByteLength = int32(len(levels))
 	})
+}
+
+// Arrow stores a page as it is where compressing does not pay.
+func TestReadTakesPlainPages(t *testing.T) {
+	rows := []schema.Call{fullCall(0), bareCall(1), fullCall(2)}
+	content := repack(t, contentOf(t, write(t, rows...)), func(column string, p *page) []byte {
+		d := &p.DataPageHeaderV2.V
+		if p.Type != format.DataPageV2 || d.Encoding != format.Plain {
+			return nil
+		}
+		d.IsCompressed = thrift.Null[bool]{V: false, Valid: true}
+		return append([]byte{}, p.body...)
+	})
+	path := overwrite(t, t.TempDir()+"/plain.parquet", content)
+	got, err := read[schema.Call](path)
+	if diff := cmp.Diff(rows, got); err != nil || diff != "" {
+		t.Errorf("got error %v and other rows:\n%s", err, diff)
+	}
+}
+
+// parquet-go would misread them without an error.
+func TestReadRefusesTruthValuesInRuns(t *testing.T) {
+	content := repack(t, contentOf(t, write(t, fullCall(0), fullCall(1))), func(column string, p *page) []byte {
+		if column == "stream" {
+			p.DataPageHeaderV2.V.Encoding, p.body = format.RLE, []byte{2, 0, 0, 0, 2 << 1, 1}
+		}
+		return nil
+	})
+	hostile[schema.Call](t, "truth values in runs", content)
 }
 
 // flipBodies flips bits within the levels and the decompressed bodies of pages and

@@ -129,7 +129,6 @@ func (p *pages) addDictionary(d *format.DictionaryPageHeader, h *format.PageHead
 
 func (p *pages) addData(d *format.DataPageHeaderV2, h *format.PageHeader) error {
 	levels := int64(d.RepetitionLevelsByteLength) + int64(d.DefinitionLevelsByteLength)
-	compressed := p.meta.Codec != format.Uncompressed
 	switch {
 	case d.NumValues <= 0 || d.NumValues > maxPageValues:
 		return fmt.Errorf("%d values", d.NumValues)
@@ -141,12 +140,14 @@ func (p *pages) addData(d *format.DataPageHeaderV2, h *format.PageHeader) error 
 		return fmt.Errorf("levels of %d bytes", levels)
 	case p.flat != (d.RepetitionLevelsByteLength == 0) || p.nullable != (d.DefinitionLevelsByteLength > 0):
 		return fmt.Errorf("levels of %d and %d bytes", d.RepetitionLevelsByteLength, d.DefinitionLevelsByteLength)
-	case d.Encoding == format.RLE || !allowed(d.Encoding) || !slices.Contains(p.meta.Encoding, d.Encoding):
+	case d.Encoding == format.RLE:
+		// parquet-go rounds each run of truth values up to whole bytes: all that
+		// follow would be others.
+		return errors.New("truth values in runs, want them in encoding PLAIN")
+	case !allowed(d.Encoding) || !slices.Contains(p.meta.Encoding, d.Encoding):
 		return fmt.Errorf("encoding %v, the footer says %v", d.Encoding, p.meta.Encoding)
 	case d.Encoding == format.RLEDictionary && !p.dictionary:
 		return errors.New("no dictionary before it")
-	case d.IsCompressed.Valid && d.IsCompressed.V != compressed:
-		return errors.New("compression is not that of the footer")
 	}
 	p.rows += int64(d.NumRows)
 	p.values += int64(d.NumValues)
