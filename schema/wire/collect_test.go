@@ -190,7 +190,39 @@ output {"role":"assistant","content":"x\ny","reasoning_content":"a","tool_calls"
 tool 1 f {"a":1} events 1-1
 tool 2 g {} events 1-1
 output {"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}},{"id":"2","type":"function","function":{"name":"g","arguments":"{}"}}]}`)
+	f(event(`"tool_calls":[{"index":0,"id":"1","function":{"name":"f","arguments":"{"}}]`)+event(`"tool_calls":[{"index":0,"id":"1","function":{"name":"","arguments":"}"}}]`),
+		`id=c
+tool 1 f {} events 1-2
+output {"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]}`)
 	f("data: [DONE]\n\n", "done")
+}
+
+// TestCollectorItems sends items out of order, and one that was cut.
+func TestCollectorItems(t *testing.T) {
+	c := newCollector(t, wire.FormatResponses, wire.FrameMessages)
+	for _, m := range []string{
+		`{"type":"response.output_item.done","output_index":2,"item":{"type":"message","content":[]}}`,
+		`{"type":"response.output_item.added","output_index":0,"item":{"type":"reasoning","summary":[]}}`,
+		`{"type":"response.reasoning_summary_text.delta","output_index":0,"delta":"why"}`,
+		`{"type":"response.output_item.added","output_index":1,"item":{"type":"custom_tool_call","call_id":"c","name":"n","input":""}}`,
+		`{"type":"response.custom_tool_call_input.delta","output_index":1,"delta":"*"}`,
+		`{"type":"response.output_item.added","output_index":3,"item":{"type":"function_call","call_id":"d","name":"m","arguments":""}}`,
+		`{"type":"response.function_call_arguments.delta","output_index":3,"delta":"{"}`,
+	} {
+		if err := c.Feed([]byte(m), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := `
+tool c n * events 4-4
+tool d m { events 6-6
+output {"type":"reasoning","summary":[{"type":"summary_text","text":"why"}]}
+output {"type":"custom_tool_call","call_id":"c","name":"n","input":"*"}
+output {"type":"message","content":[]}
+output {"type":"function_call","call_id":"d","name":"m","arguments":"{"}`
+	if diff := cmp.Diff(want, describeReply(c.Reply())); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
 
 func TestCollectorBounds(t *testing.T) {
@@ -232,7 +264,12 @@ func TestCollectorBoundsEntries(t *testing.T) {
 			t.Errorf("%s: %d tool calls, truncated %v", format, len(r.Tools), r.Truncated)
 		}
 	}
-	c := newCollector(t, wire.FormatMessages, wire.FrameMessages)
+	c := newCollector(t, wire.FormatResponses, wire.FrameMessages)
+	huge := fmt.Sprintf(`{"type":"response.completed","response":{"usage":{"x":"%s","input_tokens":7}}}`, strings.Repeat("x", 20<<10))
+	if err := c.Feed([]byte(huge), nil); err != nil || c.Reply().UsageJSON != nil || c.Reply().Usage.Input != 7 {
+		t.Errorf("a huge usage: %v, kept %d bytes", err, len(c.Reply().UsageJSON))
+	}
+	c = newCollector(t, wire.FormatMessages, wire.FrameMessages)
 	for i := range 300 {
 		usage := fmt.Sprintf(`{"type":"message_delta","delta":{},"usage":{"%d%s":1}}`, i, strings.Repeat("x", 100))
 		if err := c.Feed([]byte(usage), nil); err != nil {

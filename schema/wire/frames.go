@@ -41,7 +41,6 @@ func (f *frames) reset() {
 	}
 	f.events.reset()
 	f.list = list{element: f.list.element[:0]}
-	f.inList = false
 	f.body = f.body[:0]
 }
 

@@ -86,6 +86,8 @@ func TestSplitDialects(t *testing.T) {
 		})
 	f(wire.FormatMessages, `{"system": "s", "messages":[{"content":[1,{"type":"tool_result"}],"role":"user"},3]}`, `{"system": |,|, "messages":[|,|]}`,
 		[]elementRow{{0, "system", "", "", ""}, {1, "tool_result", "user", "", ""}, {1, "other", "", "", ""}})
+	f(wire.FormatMessages, `{"messages":[{"role":"assistant","content":[{"type":"tool_result","tool_use_id":"t"}]}]}`, `{"messages":[|,|]}`,
+		[]elementRow{{0, "assistant", "assistant", "", ""}})
 	f(wire.FormatMessages, `{"system":null,"tools":null,"messages":[]}`, `{"system":null,"tools":null,"messages":[|,|]}`, nil)
 	f(wire.FormatResponses, codexBody, "", []elementRow{
 		{0, "system", "", "", ""},

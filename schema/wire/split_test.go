@@ -153,6 +153,11 @@ func TestSplitMarks(t *testing.T) {
 		if got := applyEdits(e.Bare, e.Edits); e.Bare != nil && got != element {
 			t.Errorf("edits of %s give %s", element, got)
 		}
+		for i := 1; i < len(e.Edits); i++ {
+			if e.Edits[i].Off <= e.Edits[i-1].Off {
+				t.Errorf("edits of %s: two at byte %d", element, e.Edits[i].Off)
+			}
+		}
 	}
 	const mark = `"cache_control":{"type":"ephemeral"}`
 	f(`{"role":"user","content":[{"type":"text","text":"a",`+mark+`}]}`, `{"role":"user","content":"a"}`)
@@ -160,6 +165,8 @@ func TestSplitMarks(t *testing.T) {
 	f(`{"content":[{"type":"text","text":"a","citations":null,`+mark+`}]}`, `{"content":[{"type":"text","text":"a","citations":null}]}`)
 	f(`{"content":[{"type":"text","text":"a",`+mark+`},{"type":"text","text":"b"}]}`, `{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}`)
 	f(`{"content":[{"type":"text","text":"a","text":"b",`+mark+`}]}`, `{"content":[{"type":"text","text":"a","text":"b"}]}`)
+	f(`{"content":[{"text":"a",`+mark+`}]}`, `{"content":[{"text":"a"}]}`)
+	f(`{"content":[{"type":"tool_result","content":[{"type":"text","text":"x",`+mark+`}]}]}`, `{"content":[{"type":"tool_result","content":[{"type":"text","text":"x"}]}]}`)
 	f(`{"content":[{"type":"text",`+mark+`}]}`, `{"content":[{"type":"text"}]}`)
 	f(`{"content":[{"type":"text","text":7,`+mark+`}]}`, `{"content":[{"type":"text","text":7}]}`)
 	f(`{"content":[{`+mark+`,"text":"a"},{"text":"b" , `+mark+` }]}`, `{"content":[{"text":"a"},{"text":"b" }]}`)

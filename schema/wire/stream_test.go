@@ -158,6 +158,39 @@ func TestPlainAnswers(t *testing.T) {
 	}
 }
 
+// TestStreamShapes has events that differ in what the remembered one had.
+func TestStreamShapes(t *testing.T) {
+	const two = `{"type":"content_block_delta","index":0,"delta":{"thinking":"a","text":"b"}}`
+	const one = `{"type":"content_block_delta","index":0,"delta":{"text":"b"}}`
+	s := newStream(t, wire.FormatMessages, wire.FrameMessages)
+	got, err := decode(s, []byte(two), []byte(two), []byte(one), []byte(two), []byte(one), []byte(strings.Replace(one, "b", "", 1)))
+	want := []string{"bytes=2 reasoning=1", "bytes=2 reasoning=1", "bytes=1", "bytes=2 reasoning=1", "bytes=1"}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+// TestStreamReset decodes answers one after another: nothing is left of the one
+// before, not even of one that broke.
+func TestStreamReset(t *testing.T) {
+	archives(t, func(name, format string, files map[string]string) {
+		s := newStream(t, format, wire.FrameAuto)
+		for _, before := range []string{files["in"], "data: {", `{"x":`, `[{"finishReason":`} {
+			s.Reset()
+			_, _ = decode(s, []byte(before))
+			s.Reset()
+			if got, err := decode(s); err != nil || got != nil {
+				t.Errorf("%s: after Reset nothing decodes as %v, %v", name, got, err)
+			}
+			s.Reset()
+			got, err := decode(s, []byte(files["in"]))
+			if diff := cmp.Diff(lines(files["want"]), got); err != nil || diff != "" {
+				t.Errorf("%s: after %q: %v (-want +got):\n%s", name, before, err, diff)
+			}
+		}
+	})
+}
+
 func TestStreamLimits(t *testing.T) {
 	var limit *wire.LimitError
 	pieces := [][]byte{[]byte(`[{"a":"`)}
