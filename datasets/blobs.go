@@ -122,6 +122,10 @@ func (p *sharing) use(number map[string]int32, session, sum string) {
 	}
 }
 
+// maxContent bounds the bytes of blobs that a reader holds at a time. Tests lower
+// it.
+var maxContent int64 = 4 << 30
+
 // blobs hands out blobs while it reads their table once. It keeps what a later
 // session needs.
 type blobs struct {
@@ -159,18 +163,26 @@ func (b *blobs) fill(s *schema.Session, n int32) error {
 			break
 		}
 		b.rows.held = false
-		if held += blob.ContentBytes; held > maxContent {
-			return fmt.Errorf("session %q: more than %d bytes of content at a time", s.ID, int64(maxContent))
+		if held += size(*blob); held > maxContent {
+			return fmt.Errorf("session %q: more than %d bytes of content at a time", s.ID, maxContent)
 		}
 		b.place(s, *blob, n, missing)
 	}
 	for sum := range uses(s) {
 		if k := keyOf(sum); b.plan.last[k] <= n {
-			b.size -= b.kept[k].ContentBytes
+			b.size -= size(b.kept[k])
 			delete(b.kept, k)
 		}
 	}
 	return nil
+}
+
+// size is what a blob takes: nothing where the content was withheld.
+func size(b schema.Blob) int64 {
+	if b.Content == nil {
+		return 0
+	}
+	return int64(len(*b.Content))
 }
 
 // place gives a blob to the session, keeps it for a later one, or drops it.
@@ -181,7 +193,7 @@ func (b *blobs) place(s *schema.Session, blob schema.Blob, n int32, missing map[
 		delete(missing, k)
 	}
 	if last, ok := b.plan.last[k]; ok && last > n {
-		b.size += blob.ContentBytes - b.kept[k].ContentBytes
+		b.size += size(blob) - size(b.kept[k])
 		b.kept[k] = blob
 	}
 }

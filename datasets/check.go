@@ -73,12 +73,9 @@ func placeOf(trajectory string, call int32) string {
 	return fmt.Sprintf("trajectory %q call %d", trajectory, call)
 }
 
-// Bounds of a session, far beyond what is recorded: they keep a hostile dataset
-// from filling memory.
-const (
-	maxRows    = 1 << 20 // of a session in one table, and items of one context
-	maxContent = 4 << 30 // bytes of blobs that a reader holds at a time
-)
+// maxRows bounds the rows of a session in one table, and the items of a context. It
+// is far beyond what is recorded and keeps a hostile dataset from filling memory.
+const maxRows = 1 << 20
 
 // size checks the bounds.
 func (c *checker) size() bool {

@@ -155,3 +155,35 @@ func TestWriterStartsAgainAfterAKill(t *testing.T) {
 		}
 	}
 }
+
+// A session, and what later sessions share with it, must fit the bound; sessions
+// one after another need not.
+func TestContentIsBounded(t *testing.T) {
+	const message = 1_000_000
+	dir := create(t, longSession(t, 1), longSession(t, 2), longSession(t, 3))
+	shared := rowsOf(longSession(t, 1), longSession(t, 2), longSession(t, 3))
+	// The first session's message again in the third, as the last of its items, and
+	// all blobs before those that the second needs.
+	again := shared.items[0]
+	again.SessionID, again.ItemIndex = "s3", 1
+	shared.items = append(shared.items, again)
+	f := func(dir string, limit int64, want string) {
+		t.Helper()
+		defer datasets.LimitContent(limit)()
+		d, err := datasets.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, err = range d.Sessions() {
+			n++
+		}
+		if want == "" && (err != nil || n != 3) || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("limit %d: %d sessions and error %v, want %q", limit, n, err, want)
+		}
+	}
+	f(dir, 2*message, "")
+	f(dir, message, `session "s1": more than 1000000 bytes of content at a time`)
+	f(shared.write(t), 2*message, `session "s2": more than 2000000 bytes of content at a time`)
+	f(shared.write(t), 4*message, "")
+}
