@@ -161,10 +161,15 @@ func responsesWhole(dst []byte, a Scripted, status string, usage bool) []byte {
 		"tools", []byte("[]"), "usage", counts, "metadata", []byte("{}"))
 }
 
-// appendResponsesUsage gives an unknown count as 0: clients expect all of them.
+// appendResponsesUsage gives an unknown count as 0, since clients expect them; but
+// that of what was written to a cache is left out.
 func appendResponsesUsage(dst []byte, u Usage) []byte {
 	input, output := max(u.Input, 0), max(u.Output, 0)
-	return object(dst, "input_tokens", input, "input_tokens_details", object(nil, "cached_tokens", max(u.Cached, 0)),
+	details := []any{"cached_tokens", max(u.Cached, 0)}
+	if u.CacheWrite >= 0 {
+		details = append(details, "cache_write_tokens", u.CacheWrite)
+	}
+	return object(dst, "input_tokens", input, "input_tokens_details", object(nil, details...),
 		"output_tokens", output, "output_tokens_details", object(nil, "reasoning_tokens", max(u.Reasoning, 0)),
 		"total_tokens", input+output)
 }
