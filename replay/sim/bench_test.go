@@ -32,6 +32,24 @@ func TestSkipping(t *testing.T) {
 	f(900_000, 3) // less than the thousand seconds at which sums are cut
 }
 
+// TestSkippingSavesTime: taken one at a time, the iterations of these answers would
+// take a minute and more.
+func TestSkippingSavesTime(t *testing.T) {
+	const output = 1<<24 - 100
+	e, err := sim.New(hand(func(p *sim.Params) { p.KVTokens, p.MaxContext = 1<<24, 1<<24 }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun, now := time.Now(), time.Duration(0)
+	for id := range int64(200) {
+		e.Submit(now, sim.Ask{ID: id, Prompt: text(1, 100), Output: output})
+		now = at(drain(e, nil, never))
+		if took := time.Since(begun); took > 10*time.Second {
+			t.Fatalf("%d answers of %d tokens took %v", id+1, output, took)
+		}
+	}
+}
+
 // crowd keeps n asks in an engine, each answered by the next one with the longer
 // prompt that a turn of an agent has.
 type crowd struct {

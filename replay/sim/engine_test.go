@@ -193,21 +193,27 @@ func TestSpeculation(t *testing.T) {
 }
 
 // TestLong checks sums that take the closed form: a million iterations, each of
-// them longer than the one before.
+// them longer than the one before, and some of minutes, whose sum in femtoseconds
+// passes 64 bits.
 func TestLong(t *testing.T) {
-	p := hand(func(p *sim.Params) { p.ContextUS, p.KVTokens, p.MaxContext = 0.0001, 1<<24, 1<<24 })
-	e, err := sim.New(p)
-	if err != nil {
-		t.Fatal(err)
+	f := func(output int32, want time.Duration, change func(*sim.Params)) {
+		t.Helper()
+		e, err := sim.New(hand(change))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Submit(0, sim.Ask{ID: 1, Prompt: text(1, 4), Output: output})
+		events := drain(e, nil, never)
+		if len(events) != 2 || events[1].At != want || events[1].Kind != sim.Done || events[1].Tokens != output {
+			t.Errorf("%d tokens: got %+v, want the end at %v", output, events, want)
+		}
 	}
-	const k = 1 << 20
-	e.Submit(0, sim.Ask{ID: 1, Prompt: text(1, 4), Output: k + 1})
-	events := drain(e, nil, never)
 	// Femtoseconds: k·(1000 µs + 100 µs + 5 contexts of 100 fs) + 100·k·(k−1)/2.
-	want := 1040*time.Microsecond + time.Duration((k*(1_100_000_000_000+500)+100*(k*(k-1)/2)+999_999)/1_000_000)
-	if len(events) != 2 || events[1].At != want || events[1].Kind != sim.Done || events[1].Tokens != k+1 {
-		t.Errorf("a million tokens: got %+v, want the end at %v", events, want)
-	}
+	const k = 1 << 20
+	f(k+1, 1040*time.Microsecond+time.Duration((k*(1_100_000_000_000+500)+100*(k*(k-1)/2)+999_999)/1_000_000),
+		func(p *sim.Params) { p.ContextUS, p.KVTokens, p.MaxContext = 0.0001, 1<<24, 1<<24 })
+	f(101, 101*500*time.Second+40*time.Microsecond+100*100*time.Microsecond,
+		func(p *sim.Params) { p.StepUS = 500e6 })
 }
 
 func TestBadEngine(t *testing.T) {

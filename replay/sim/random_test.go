@@ -158,6 +158,42 @@ func TestNaive(t *testing.T) {
 	}
 }
 
+// TestClosedLoop answers events with asks and cancellations of the same time, as a
+// replay does, and lets the engine run as far as it likes between them.
+func TestClosedLoop(t *testing.T) {
+	for seed := range uint64(500) {
+		d := rolled(seed)
+		e, err := sim.New(d.engine())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var moves []move
+		var got []sim.Event
+		ask := func(now time.Duration) {
+			a := sim.Ask{ID: int64(len(moves)), Prompt: d.prompt(), Output: int32(d(40)), Every: int32(d(2) * d(9))}
+			moves = append(moves, move{at: now, ask: a})
+			e.Submit(now, a)
+		}
+		for range d.between(1, 6) {
+			ask(0)
+		}
+		for ev, ok := e.Next(never); ok; ev, ok = e.Next(never) {
+			got = append(got, ev)
+			if ev.Kind != sim.Tokens && len(moves) < 60 {
+				ask(ev.At)
+			}
+			if d(8) == 0 {
+				m := move{at: ev.At, cancel: true, ask: sim.Ask{ID: int64(d(len(moves)))}}
+				moves = append(moves, m)
+				e.Cancel(m.at, m.ask.ID)
+			}
+		}
+		if diff := cmp.Diff(naive(e.Params(), moves), got); diff != "" {
+			t.Fatalf("seed %d: engine %+v\nmoves %+v\nevents differ from one iteration at a time (-naive +engine):\n%s", seed, e.Params(), moves, diff)
+		}
+	}
+}
+
 func FuzzNaive(f *testing.F) {
 	for seed := range uint64(8) {
 		d, data := rolled(seed), make([]byte, 600)
@@ -174,12 +210,21 @@ func FuzzNaive(f *testing.F) {
 }
 
 // TestLimitsDoNotMatter drives the same engine with one limit for each move, with
-// many small ones, and by its own wake-up times.
+// one for all, with many small ones, and by its own wake-up times.
 func TestLimitsDoNotMatter(t *testing.T) {
 	for seed := range uint64(500) {
 		d := rolled(seed)
 		p, moves := d.engine(), d.moves(30)
 		want := drive(t, p, moves, drain)
+		blind := drive(t, p, moves, func(e *sim.Engine, events []sim.Event, limit time.Duration) []sim.Event {
+			if limit < never {
+				return events // it asks only after the last move
+			}
+			return drain(e, events, limit)
+		})
+		if diff := cmp.Diff(want, blind); diff != "" {
+			t.Fatalf("seed %d: asking once changes the events (-often +once):\n%s", seed, diff)
+		}
 		small := drive(t, p, moves, func(e *sim.Engine, events []sim.Event, limit time.Duration) []sim.Event {
 			for at := at(events); at < min(limit, time.Second); at += time.Duration(d.between(1, 50_000)) {
 				events = drain(e, events, at)
