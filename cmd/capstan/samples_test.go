@@ -251,7 +251,7 @@ func replayed(t *testing.T, dir string, extends bool) {
 		Cached          float64
 		Ideal           float64 `json:"ideal_cached"`
 		Output, Planned int64
-	}](t, "replay", dir, "--target", simulated(t), "--model", "m", "--agents", "2", "--duration", "5s", "--warm-up", "0s",
+	}](t, "replay", dir, "--target", simulated(t), "--model", "m", "--agents", "2", "--duration", "3s", "--warm-up", "0s",
 		"--gap-scale", "0.001", "--gap-cap", "50ms", "--max-context", "200000", "-o", file)
 	delete(level.Errors, schema.ErrUnended)
 	if level.Agents != 2 || level.Calls < 20 || len(level.Errors) > 0 || level.Cached < 0.8 || level.Cached > level.Ideal+0.01 {
