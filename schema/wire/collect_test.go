@@ -295,3 +295,13 @@ func FuzzCollector(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkCollector(b *testing.B) {
+	for _, d := range dialectStreams() {
+		c := newCollector(b, d.format, wire.FrameSSE)
+		bench(b, "format="+d.format, d.namedStream, func() error {
+			c.Reset()
+			return c.Feed(d.bytes, nil)
+		})
+	}
+}

@@ -65,76 +65,69 @@ func TestScriptedAnswersDecode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			stream := newCollector(t, format, wire.FrameAuto)
-			deltas := 0
+			checkEvents(t, format, events)
+			var messages [][]byte
+			var sse []byte
+			want := 0
 			for _, e := range events {
-				named := format == wire.FormatMessages || format == wire.FormatResponses
-				if (e.Name != "") != named || !json.Valid(e.Data) && string(e.Data) != "[DONE]" {
-					t.Fatalf("%s: event %q: %s", format, e.Name, e.Data)
-				}
+				want += e.Text
+				sse, messages = wire.AppendEvent(sse, e), append(messages, e.Data)
 			}
-			text, sum := 0, 0
-			for _, e := range events {
-				text += e.Text
-				if err := stream.Feed(wire.AppendEvent(nil, e), func(d wire.Delta) {
-					if sum += d.Bytes; d.Bytes > 0 {
-						deltas++
-					}
-				}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := stream.End(nil); err != nil {
-				t.Fatal(err)
-			}
-			checkScripted(t, format, "stream", a, stream.Reply())
-
-			messages := newCollector(t, format, wire.FrameMessages)
-			for _, e := range events {
-				if err := messages.Feed(e.Data, nil); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := messages.End(nil); err != nil {
-				t.Fatal(err)
-			}
-			checkScripted(t, format, "messages", a, messages.Reply())
-
 			body, err := wire.AppendAnswer(nil, format, a)
 			if err != nil {
 				t.Fatal(err)
 			}
-			plain := newCollector(t, format, wire.FrameAuto)
-			plainBytes := 0
-			if err := plain.Feed(body, nil); err != nil {
-				t.Fatal(err)
-			}
-			if err := plain.End(func(d wire.Delta) { plainBytes += d.Bytes }); err != nil {
-				t.Fatal(err)
-			}
-			checkScripted(t, format, "plain", a, plain.Reply())
+			stream, streamed := collected(t, format, wire.FrameAuto, sse)
+			message, _ := collected(t, format, wire.FrameMessages, messages...)
+			plain, whole := collected(t, format, wire.FrameAuto, body)
+			checkScripted(t, format, "stream", a, stream)
+			checkScripted(t, format, "messages", a, message)
+			checkScripted(t, format, "plain", a, plain)
 			if format == wire.FormatMessages || format == wire.FormatResponses {
-				if diff := cmp.Diff(outputs(t, plain.Reply()), outputs(t, stream.Reply())); diff != "" {
+				if diff := cmp.Diff(outputs(t, plain), outputs(t, stream)); diff != "" {
 					t.Errorf("%s, seed %d: output of the stream and of the plain answer differ:\n%s", format, seed, diff)
 				}
+			} else { // names of tools count there
+				want += len("run") * len(stream.Tools)
 			}
-			want := text
-			if format == wire.FormatChat || format == wire.FormatGemini {
-				want += len("run") * len(stream.Reply().Tools)
-			}
-			if (deltas > 0) != (text > 0) || sum != want || plainBytes != want {
-				t.Errorf("%s, seed %d: %d deltas with %d bytes, and %d plain bytes, want %d", format, seed, deltas, sum, plainBytes, want)
+			if streamed != want || whole != want {
+				t.Errorf("%s, seed %d: %d bytes streamed and %d plain, want %d", format, seed, streamed, whole, want)
 			}
 		}
 	}
-	for _, err := range []error{
-		func() error { _, err := wire.Events("telnet", wire.Scripted{}, 0); return err }(),
-		func() error { _, err := wire.AppendAnswer(nil, "telnet", wire.Scripted{}); return err }(),
-	} {
-		if err == nil {
-			t.Error("an answer in an unknown format")
+	if _, err := wire.Events("telnet", wire.Scripted{}, 0); err == nil {
+		t.Error("events in an unknown format")
+	}
+	if _, err := wire.AppendAnswer(nil, "telnet", wire.Scripted{}); err == nil {
+		t.Error("an answer in an unknown format")
+	}
+}
+
+func checkEvents(t *testing.T, format string, events []wire.Event) {
+	t.Helper()
+	for _, e := range events {
+		named := format == wire.FormatMessages || format == wire.FormatResponses
+		if (e.Name != "") != named || !json.Valid(e.Data) && string(e.Data) != "[DONE]" {
+			t.Fatalf("%s: event %q: %s", format, e.Name, e.Data)
 		}
 	}
+}
+
+// collected is the reply, and how many bytes of text its deltas counted.
+func collected(t *testing.T, format string, framing wire.Framing, pieces ...[]byte) (wire.Reply, int) {
+	t.Helper()
+	c := newCollector(t, format, framing)
+	n := 0
+	emit := func(d wire.Delta) { n += d.Bytes }
+	for _, p := range pieces {
+		if err := c.Feed(p, emit); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.End(emit); err != nil {
+		t.Fatal(err)
+	}
+	return c.Reply(), n
 }
 
 func outputs(t *testing.T, r wire.Reply) (out []any) {
