@@ -50,7 +50,19 @@ type assembly struct {
 	size   [2]int64 // bytes of bodies so far
 	held   [2]int64 // of which Body holds them; the rest is in the segment's store
 	body   [2]int   // in this segment, and 1 more than its number
+	cut    [2]bool  // what follows in this direction comes behind a hole
+	told   Loss     // what the writer said is missing
 	stale  bool     // not seen in this segment
+}
+
+// lose notes that n bytes are missing. What follows them is not kept either: an
+// exchange is told up to its first hole.
+func (y *assembly) lose(d Dir, n int64, why string) {
+	y.cut[d] = true
+	y.x.Loss.Bytes[d] += n
+	if y.x.Loss.Cause == "" {
+		y.x.Loss.Cause = why
+	}
 }
 
 // assembler makes exchanges of the events of one run.
@@ -78,6 +90,13 @@ func (a *assembler) take(e event, s *store) *Exchange {
 		return nil
 	}
 	side := y.x.side(e.dir)
+	switch {
+	case e.kind == frameFeed && y.cut[e.dir]:
+		y.lose(e.dir, e.to-e.from, y.x.Loss.Cause)
+		return nil
+	case e.kind == frameHeadOf && y.cut[e.dir]:
+		return nil
+	}
 	switch e.kind {
 	case frameHeadOf:
 		side.Heads = append(side.Heads, HeadAt{Head: e.head, At: e.at, Off: y.size[e.dir]})
@@ -88,7 +107,7 @@ func (a *assembler) take(e event, s *store) *Exchange {
 		y.body[e.dir] = e.body + 1
 		y.size[e.dir] += e.to - e.from
 	case frameLost:
-		y.x.Loss = e.loss
+		y.told = e.loss
 	case frameEnd:
 		y.x.End, y.x.Finished = e.end, true
 		return a.finish(y, s)
@@ -111,13 +130,12 @@ func (a *assembler) goOn(e event) {
 	y := a.open[e.number]
 	if y == nil {
 		y = &assembly{x: &Exchange{Flow: e.flow}, number: e.number}
-		y.x.Loss = Loss{Bytes: e.plain, Cause: "the segment in which it begins is missing"}
+		y.x.Loss.Cause = "the segment in which it begins is missing"
 		a.open[e.number] = y
 	}
 	for d, n := range e.plain {
-		if n > y.size[d] && !y.x.Loss.Any() {
-			y.x.Loss = Loss{Cause: "a segment was damaged"}
-			y.x.Loss.Bytes[d] = n - y.size[d]
+		if n > y.size[d] && !y.cut[d] {
+			y.lose(Dir(d), n-y.size[d], "a segment was damaged")
 		}
 	}
 	y.stale = false
@@ -136,6 +154,17 @@ func (a *assembler) finish(y *assembly, s *store) *Exchange {
 			a.fill(y, d, s)
 		}
 	}
+	return y.whole()
+}
+
+// whole returns the exchange with all that is known to be missing.
+func (y *assembly) whole() *Exchange {
+	for d, n := range y.told.Bytes {
+		y.x.Loss.Bytes[d] += n
+	}
+	if y.x.Loss.Cause == "" {
+		y.x.Loss.Cause = y.told.Cause
+	}
 	return y.x
 }
 
@@ -145,8 +174,8 @@ func (a *assembler) fill(y *assembly, d int, s *store) []byte {
 	if b := y.body[d] - 1; b >= 0 && s != nil {
 		n := s.bodies[b].n
 		if int64(len(side.Body))+n > maxBody {
+			y.lose(Dir(d), n, errLarge.Error())
 			n = 0
-			y.x.Loss = Loss{Cause: errLarge.Error()}
 		}
 		side.Body = s.append(side.Body, b, 0, n)
 	}
@@ -163,7 +192,7 @@ func (a *assembler) turn(s *store) {
 				continue
 			}
 			if n := s.bodies[b-1].n; a.held+n > a.limit {
-				y.x.Loss = Loss{Bytes: y.x.Loss.Bytes, Cause: "too many large exchanges go on from one segment to the next"}
+				y.lose(Dir(d), n, "too many large exchanges go on from one segment to the next")
 				y.body[d] = 0
 				continue
 			}
@@ -203,7 +232,7 @@ func (a *assembler) rest(all bool) []*Exchange {
 		for d := range y.held {
 			a.held -= y.held[d]
 		}
-		out[i] = y.x
+		out[i] = y.whole()
 	}
 	return out
 }

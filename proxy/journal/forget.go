@@ -48,13 +48,8 @@ func Forget(dir, session string, cfg ForgetConfig) (Forgotten, error) {
 	}
 	r := &Reader{dir: dir, keys: keys}
 	for i, f := range files {
-		last := true
-		if i+1 < len(files) {
-			a, _ := peek(filepath.Join(dir, f.name))
-			b, _ := peek(filepath.Join(dir, files[i+1].name))
-			last = a.run != b.run
-		}
-		n, err := r.forget(f, session, last)
+		h, _ := peek(filepath.Join(dir, f.name))
+		n, err := r.forget(f, session, runEnds(dir, h.run, files[i+1:]))
 		if err != nil {
 			return done, fmt.Errorf("forget session: %w", err)
 		}

@@ -62,14 +62,7 @@ func (r *Reader) Exchanges() iter.Seq2[*Exchange, error] {
 		}
 		w := walk{r: r, a: newAssembler(), yield: yield}
 		for i, f := range files {
-			next := i+1 < len(files)
-			if !w.segment(f, func() header {
-				var h header
-				if next {
-					h, _ = peek(filepath.Join(r.dir, files[i+1].name))
-				}
-				return h
-			}) {
+			if !w.segment(f, files[i+1:]) {
 				return
 			}
 		}
@@ -85,9 +78,8 @@ type walk struct {
 	yield func(*Exchange, error) bool
 }
 
-// segment yields the exchanges that end in f. following returns the header of
-// the segment behind it.
-func (w *walk) segment(f segmentFile, following func() header) bool {
+// segment yields the exchanges that end in f, behind which later follow.
+func (w *walk) segment(f segmentFile, later []segmentFile) bool {
 	s, err := w.r.open(f)
 	if err != nil {
 		if errors.Is(err, errShort) && f.raw {
@@ -102,7 +94,7 @@ func (w *walk) segment(f segmentFile, following func() header) bool {
 		}
 		w.run, w.a = s.head.run, newAssembler()
 	}
-	last := following().run != w.run
+	last := runEnds(w.r.dir, w.run, later)
 	for {
 		e, closed, err := s.next()
 		if err != nil {
@@ -225,6 +217,17 @@ func (s *segmentReader) judge(err error, closed, last bool) error {
 		return nil
 	}
 	return &CorruptError{Segment: s.name, Offset: off, Err: err}
+}
+
+// runEnds reports whether none of the later segments is of the run: the first
+// that has a header tells.
+func runEnds(dir string, run [8]byte, later []segmentFile) bool {
+	for _, f := range later {
+		if h, err := peek(filepath.Join(dir, f.name)); err == nil {
+			return h.run != run
+		}
+	}
+	return true
 }
 
 // peek reads the header of a file.

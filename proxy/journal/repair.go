@@ -56,7 +56,7 @@ func Repair(dir string) ([]Repaired, error) {
 		}
 	}
 	for i, f := range files {
-		last := i+1 == len(files) || scans[i+1].head.run != scans[i].head.run
+		last := runEnds(dir, scans[i].head.run, files[i+1:])
 		r, did, err := repair(d, dir, f, scans[i], last)
 		if did {
 			done = append(done, r)
