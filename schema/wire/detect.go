@@ -80,6 +80,8 @@ func routeOf(method, path string) (r Route, known bool) {
 		return Route{Op: OpModels}, true
 	case before == "messages" || before == "responses": // batches, input_items, a stored answer
 		return Route{Op: OpOther}, true
+	case both == "api/chat" || both == "api/generate": // ollama's own dialect
+		return Route{Op: OpOther}, true
 	case last == "invoke" || last == "invoke-with-response-stream":
 		return bedrockRoute(before, last), true
 	}
@@ -166,7 +168,7 @@ func shapeOf(body []byte) Route {
 	_, version := has["anthropic_version"]
 	_, cached := has["cache_control"]
 	switch {
-	case kind == "response.create":
+	case kind == "response.create" || kind == "response.append":
 		return Route{Format: FormatResponses, Op: OpCall}
 	case has["contents"] == '[' || has["request"] == '{' && has["project"] == '"':
 		return Route{Format: FormatGemini, Op: OpCall}

@@ -59,10 +59,12 @@ func TestDetectFormat(t *testing.T) {
 	f("GET", "/v1/responses/resp_1", "", "", other)
 	f("POST", "/v1/responses/resp_1/cancel", json, "{}", other)
 	f("POST", "/api/event_logging/batch", json, `{"events":[]}`, other)
+	f("POST", "/api/chat", json, `{"model":"m","messages":[]}`, other)
 	f("HEAD", "/api/hello", "", "", other)
 
 	// Shapes, where the path tells nothing.
 	f("", "", "", codexBody, call(responses))
+	f("", "", "", `{"type":"response.append","input":[]}`, call(responses))
 	f("", "", "", `{"type":"response.cancel"}`, other)
 	f("POST", "/x", json, claudeBody, call(messages))
 	f("POST", "/x", json, `{"anthropic_version":"bedrock-2023-05-31","messages":[]}`, call(messages))

@@ -349,6 +349,19 @@ func BenchmarkSplit(b *testing.B) {
 	}
 }
 
+// BenchmarkSplitMarked has marks, so every message is looked at twice.
+func BenchmarkSplitMarked(b *testing.B) {
+	body := bytes.Replace(longBody(400, 2000), []byte(`"content":"`), []byte(`"content":[{"type":"text","text":"`), -1)
+	body = bytes.Replace(body, []byte(`"}`), []byte(`","cache_control":{"type":"ephemeral"}}]}`), -1)
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := wire.Split(wire.FormatMessages, body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // longBody is a body of n messages with about size bytes of code-like text each.
 func longBody(n, size int) []byte {
 	line := `\tif err != nil {\n\t\treturn fmt.Errorf(\"open %q: %w\", name, err)\n\t}\n`
