@@ -63,7 +63,6 @@ var homes = map[string][]string{
 	"github.com/santhosh-tekuri/jsonschema/v6": {"replay/cost"},
 	"gonum.org/v1/gonum":                       {"replay/stat"},
 	"gonum.org/v1/plot":                        {"replay/report"},
-	"golang.org/x/sync":                        {"replay", "replay/simhttp"},
 	"golang.org/x/sys":                         {"proxy", "proxy/journal"},
 	"golang.org/x/text":                        {},
 }
