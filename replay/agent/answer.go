@@ -50,6 +50,7 @@ var streamers = sync.Pool{New: func() any { return new(streamer) }}
 // read reads the response's body to its end.
 func (c *call) read(r *fasthttp.Response) {
 	c.status = int32(r.StatusCode())
+	c.untilClose = r.Header.ContentLength() == -2 // as fasthttp has it
 	body := r.BodyStream()
 	if body == nil {
 		body = bytes.NewReader(r.Body())

@@ -69,8 +69,9 @@ type call struct {
 	cause                error
 	patience             time.Duration // between reads; 0: the deadline set in begin holds
 
-	status int32
-	answer answer
+	status     int32
+	untilClose bool // the body has no length of its own: the connection's end is its end
+	answer     answer
 }
 
 // Do sends req and reads the answer to its end, or until ctx ends. It fills s

@@ -88,6 +88,9 @@ func (k *conn) Read(p []byte) (int, error) {
 	n, err := k.raw.Read(p)
 	at := k.call.clock()
 	k.call.arrived(p[:n], at)
+	if err == io.EOF && k.call.untilClose {
+		return n, err
+	}
 	if err != nil {
 		return n, k.call.broken(err)
 	}
