@@ -50,7 +50,8 @@ type search struct {
 	tiers   []*tier
 	ceiling int // highest level that is worth a probe
 	found   Result
-	over    bool // nothing more can be probed
+	limited []int // levels at which the system answered HTTP 429
+	over    bool  // nothing more can be probed
 	calls   int  // of all windows
 	tooLong int  // of these, calls that did not fit the system's context
 }
@@ -233,6 +234,9 @@ func (s *search) keep(g goal, w Window, cut bool) {
 	}
 	s.calls, s.tooLong = s.calls+len(w.Samples), s.tooLong+v.tooLong()
 	s.found.Probes = append(s.found.Probes, r)
+	if v.rateLimited() {
+		s.limited = append(s.limited, w.Ask.Level)
+	}
 	if len(w.Samples) > 0 {
 		s.found.Curve = append(s.found.Curve, v.point())
 	}
@@ -267,6 +271,10 @@ func scramble(x uint64) uint64 {
 func (s *search) result() Result {
 	r := s.found
 	r.Horizon = s.cfg.Horizon
+	if len(s.limited) > 0 {
+		slices.Sort(s.limited)
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%s: levels %v", rateLimitText, slices.Compact(s.limited)))
+	}
 	if s.tooLong > 0 {
 		r.Warnings = append(r.Warnings, tooLongText(s.tooLong, s.calls))
 	}

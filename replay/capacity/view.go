@@ -130,7 +130,7 @@ func (v *view) remarks() []string {
 		all = append(all, "invalid: "+why)
 	}
 	if v.rateLimited() {
-		all = append(all, "rate-limited, not capacity: the system answered HTTP 429")
+		all = append(all, rateLimitText)
 	}
 	if n := v.tooLong(); n > 0 {
 		all = append(all, tooLongText(n, len(v.Samples)))
@@ -146,6 +146,9 @@ func (v *view) remarks() []string {
 	}
 	return append(all, v.Warnings...)
 }
+
+// rateLimitText stamps what was measured against a rate limit.
+const rateLimitText = "rate-limited, not capacity: the system answered HTTP 429"
 
 func (v *view) rateLimited() bool {
 	for i := range v.Samples {
