@@ -18,6 +18,7 @@ type Level struct {
 	Seconds    float64              `json:"window_s"`
 	Calls      int                  `json:"calls"`  // due in the window
 	Errors     map[string]int       `json:"errors"` // by class; calls that the end cut off are "unended"
+	Causes     map[string]string    `json:"causes"` // by class of error, what the first such call says
 	Duty       float64              `json:"duty"`   // mean calls in flight ÷ agents
 	Figures    []Figure             `json:"figures"`
 	Input      int64                `json:"input_tokens"`  // planned, of calls without error
@@ -40,7 +41,7 @@ type Figure struct {
 func NewLevel(w capacity.Window, judgements []capacity.Judgement) *Level {
 	l := &Level{
 		Agents: w.Ask.Level, Seconds: (w.To - w.From).Seconds(), Calls: len(w.Samples), Duty: w.Duty,
-		Errors: map[string]int{}, Judgements: list(judgements), Warnings: []string{},
+		Errors: map[string]int{}, Causes: map[string]string{}, Judgements: list(judgements), Warnings: []string{},
 	}
 	l.count(w.Samples)
 	for _, f := range []struct {
@@ -68,7 +69,7 @@ func (l *Level) count(samples []schema.Sample) {
 	for i := range samples {
 		s := &samples[i]
 		if s.Error != nil {
-			l.Errors[*s.Error]++
+			l.fail(*s.Error, s.ErrorText)
 			continue
 		}
 		l.Input += s.PlannedInput
@@ -89,6 +90,13 @@ func (l *Level) count(samples []schema.Sample) {
 	if told && input > 0 {
 		share := float64(cached) / float64(input)
 		l.Cached = &share
+	}
+}
+
+func (l *Level) fail(class string, text *string) {
+	l.Errors[class]++
+	if _, told := l.Causes[class]; !told && text != nil {
+		l.Causes[class] = *text
 	}
 }
 
@@ -139,7 +147,11 @@ func (l *Level) Text(w io.Writer) error {
 	fmt.Fprintf(&b, "cache    %s of the input found, %s with an infinite cache\n", cached, percent(l.Ideal))
 	fmt.Fprintf(&b, "output   %s tokens, %s planned\n", whole(float64(l.Output)), whole(float64(l.Planned)))
 	for _, class := range sortedKeys(l.Errors) {
-		fmt.Fprintf(&b, "error    %s: %d\n", clean(class), l.Errors[class])
+		fmt.Fprintf(&b, "error    %s: %d", clean(class), l.Errors[class])
+		if cause := l.Causes[class]; cause != "" {
+			fmt.Fprintf(&b, " (%s)", clean(cause))
+		}
+		b.WriteString("\n")
 	}
 	for _, j := range l.Judgements {
 		fmt.Fprintf(&b, "%-9s %s\n", j.Verdict, clean(j.SLO.String()))
