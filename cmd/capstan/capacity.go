@@ -59,6 +59,12 @@ func runCapacity(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.target.ready(c.Context, c.App.ErrWriter); err != nil {
+		if c.Context.Err() != nil {
+			return fmt.Errorf("capacity %s: interrupted; nothing was measured", dir)
+		}
+		return fmt.Errorf("capacity %s: nothing was measured: %w", dir, err)
+	}
 	found, err := s.run(c.Context)
 	if err != nil {
 		return err
@@ -73,6 +79,9 @@ func runCapacity(c *cli.Context) error {
 		return err
 	}
 	fmt.Fprintf(c.App.ErrWriter, "result in %s; `capstan report %s` draws it\n", s.out, s.out)
+	if c.Context.Err() != nil {
+		return fmt.Errorf("capacity %s: interrupted; the answers are those found until then", dir)
+	}
 	return carried(found)
 }
 
@@ -95,6 +104,7 @@ func carried(r *result.Result) error {
 
 // search is one capacity search with where its result goes.
 type search struct {
+	target   *target
 	plan     *plan.Plan
 	probe    capacity.Probe
 	config   capacity.SearchConfig
@@ -116,6 +126,9 @@ func openSearch(c *cli.Context, dir string) (*search, error) {
 	if err := checkSearch(c); err != nil {
 		return nil, err
 	}
+	if err := vacant(out); err != nil {
+		return nil, err
+	}
 	system, err := readSystem(c.String("system"))
 	if err != nil {
 		return nil, err
@@ -128,12 +141,15 @@ func openSearch(c *cli.Context, dir string) (*search, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &search{plan: p, system: system, out: out, progress: &progress{w: c.App.ErrWriter}}
-	s.probe = t.probe(p, tightest(slos), s.progress)
+	s := &search{target: t, plan: p, system: system, out: out, progress: &progress{w: c.App.ErrWriter}}
+	s.probe = t.guarded(t.probe(p, tightest(slos), s.progress), c.App.ErrWriter)
 	s.config = capacity.SearchConfig{
 		SLOs: slos, Start: c.Int("start"), MaxLevel: c.Int("max-level"), MaxProbes: c.Int("max-probes"),
 		Min: c.Duration("min-window"), Max: c.Duration("max-window"), Horizon: c.Duration("horizon"),
 		Warm: c.Duration("warm-up"), Resolution: c.Float64("resolution"), Seed: c.Uint64("seed"),
+	}
+	if s.config.Warm == 0 {
+		s.config.Warm = -1 // the search's word for none
 	}
 	s.about, err = describe(c, ds, p, t, slos)
 	return s, err
@@ -183,6 +199,21 @@ func checkSearch(c *cli.Context) error {
 	}
 	if share := c.Float64("resolution"); !(share > 0 && share < 1) {
 		return usagef("--resolution: got %v, want a share between 0 and 1", share)
+	}
+	return nil
+}
+
+// vacant refuses an output directory that holds something, before time is spent
+// on what could not be kept there.
+func vacant(dir string) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("-o: %w", err)
+	case len(entries) > 0:
+		return fmt.Errorf("-o %s: it is not empty: it holds %s; name a directory that does not exist", dir, entries[0].Name())
 	}
 	return nil
 }

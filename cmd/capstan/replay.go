@@ -48,6 +48,10 @@ func runReplay(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	out := c.String("o")
+	if err := reserve(out); err != nil {
+		return err
+	}
 	t, err := openTarget(c)
 	if err != nil {
 		return err
@@ -56,20 +60,38 @@ func runReplay(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := t.ready(c.Context, c.App.ErrWriter); err != nil && c.Context.Err() == nil {
+		fmt.Fprintf(c.App.ErrWriter, "warning: %v; replaying all the same: each call that fails is a sample\n", err)
+	}
 	probe := t.probe(p, tightest(slos), &progress{w: c.App.ErrWriter})
 	window, probeErr := probe(c.Context, ask, func(capacity.Window) bool { return false })
 	if probeErr != nil && !errors.Is(probeErr, context.Canceled) {
 		return probeErr
 	}
-	if out := c.String("o"); out != "" {
-		if err := writeSamples(out, window.Samples); err != nil {
-			return err
-		}
+	saved := writeSamples(out, window.Samples)
+	verdict := judge(c, slos, window) // printed even where the samples could not be kept
+	switch {
+	case saved != nil:
+		return saved
+	case probeErr != nil:
+		return fmt.Errorf("replay %s: interrupted; what was measured until then is above", dir)
 	}
-	if err := judge(c, slos, window); err != nil || probeErr == nil {
-		return err
+	return verdict
+}
+
+// reserve makes sure, before anything is measured, that samples can go to a file:
+// that it does not exist, and that its folder does.
+func reserve(name string) error {
+	if name == "" {
+		return nil
 	}
-	return fmt.Errorf("replay %s: interrupted; what was measured until then is above", dir)
+	if _, err := os.Lstat(name); err == nil {
+		return fmt.Errorf("-o %s: it exists; name a file that does not", name)
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+		return fmt.Errorf("-o %s: %w", name, err)
+	}
+	return nil
 }
 
 func replayAsk(c *cli.Context) ([]capacity.SLO, capacity.Ask, error) {
@@ -118,8 +140,8 @@ func judge(c *cli.Context, slos []capacity.SLO, w capacity.Window) error {
 }
 
 func writeSamples(name string, samples []schema.Sample) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
-		return fmt.Errorf("write samples: %w", err)
+	if name == "" {
+		return nil
 	}
 	w, err := schema.NewWriter[schema.Sample](name, nil)
 	if err != nil {

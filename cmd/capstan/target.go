@@ -28,6 +28,7 @@ type target struct {
 	engine string   // YAML of a simulated engine, or ""
 	params sim.Params
 	agents []*agent.Client // of real endpoints
+	hello  []byte          // what real endpoints are asked before they are measured
 }
 
 // openTarget reads --target and what belongs to it.
@@ -46,7 +47,11 @@ func openTarget(c *cli.Context) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &target{}
+	cfg, err := planConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	t := &target{hello: hello(cfg)}
 	for _, r := range raw {
 		if err := t.add(c, r, key); err != nil {
 			return nil, err
@@ -57,12 +62,9 @@ func openTarget(c *cli.Context) (*target, error) {
 
 func (t *target) add(c *cli.Context, raw, key string) error {
 	name, err := result.Endpoint(raw)
-	if err != nil {
-		return usagef("--target %s: want a URL such as http://127.0.0.1:8000, or sim:ENGINE.yaml", name)
-	}
-	u, err := url.Parse(raw)
-	if err != nil {
-		return usagef("--target: want a URL such as http://127.0.0.1:8000, or sim:ENGINE.yaml")
+	u, perr := url.Parse(raw)
+	if err != nil || perr != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return usagef("--target%s: want a URL such as http://127.0.0.1:8000, or sim:ENGINE.yaml", shown(raw))
 	}
 	client, err := agent.New(agent.Config{
 		Target: u, APIKey: key, CAFile: c.String("ca-file"),
@@ -74,6 +76,14 @@ func (t *target) add(c *cli.Context, raw, key string) error {
 	t.names = append(t.names, name)
 	t.agents = append(t.agents, client)
 	return nil
+}
+
+// shown is what was given for a target, for an error, if it can hold no secret.
+func shown(raw string) string {
+	if raw == "" || strings.ContainsAny(raw, "@?#") {
+		return ""
+	}
+	return " " + raw
 }
 
 // openEngine reads an engine file, or takes a built-in engine by its name.
