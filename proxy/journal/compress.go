@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,10 +13,15 @@ import (
 )
 
 // compact compresses segments that are closed and durable, and removes what is
-// beyond the bounds of retention, until Run ends.
-func (w *Writer) compact() {
+// beyond the bounds of retention, until there will be no more or ctx ends.
+func (w *Writer) compact(ctx context.Context) {
 	for {
-		_, more := <-w.rotated
+		more := false
+		select {
+		case _, more = <-w.rotated:
+		case <-ctx.Done():
+			return
+		}
 		for {
 			w.mu.Lock()
 			var s *segment
@@ -96,7 +102,7 @@ func closedForm(dst io.Writer, h header, keys keyring, write func(io.Writer) err
 	if err != nil {
 		return err
 	}
-	h.flags, h.wrapped = flagCompressed, wrapped
+	h.flags, h.wrapped = h.flags&flagAfterLoss|flagCompressed, wrapped
 	if seal != nil {
 		h.flags |= flagSealed
 	}

@@ -182,6 +182,9 @@ func (l *ledger) audit(t testing.TB, got []kept, limit time.Time) {
 	t.Helper()
 	byID := map[string]kept{}
 	for _, x := range got {
+		if _, twice := byID[x.Flow.ID]; twice {
+			t.Errorf("exchange %s was read twice", x.Flow.ID)
+		}
 		byID[x.Flow.ID] = x
 	}
 	for id, want := range l.want {

@@ -36,6 +36,7 @@ type decoder struct {
 	store   store
 	threads map[uint64]*side
 	limit   int64
+	whole   bool // the writer closed the segment: nothing of it is missing
 	scratch []byte
 	reads   []Read
 }
@@ -62,6 +63,9 @@ func (d *decoder) next() (e event, closed bool, err error) {
 		case frameMark:
 			continue
 		case frameClosed:
+			c := cursor{b: p}
+			c.varint()
+			d.whole = c.varint() != 0 // Repair has no time to tell
 			return e, true, io.EOF
 		case frameBlock:
 			return e, false, errNonsense
@@ -114,7 +118,7 @@ func (d *decoder) begin(e *event, c *cursor) bool {
 	if e.kind == frameContinued {
 		e.plain = [2]int64{c.varint(), c.varint()}
 	}
-	p, ok := d.whole(c)
+	p, ok := d.one(c)
 	if !ok {
 		return false
 	}
@@ -128,7 +132,7 @@ func (d *decoder) begin(e *event, c *cursor) bool {
 func (d *decoder) head(e *event, t *side, c *cursor) bool {
 	e.dir = Dir(c.byte() & 1)
 	e.at = d.stamp(t, c)
-	p, ok := d.whole(c)
+	p, ok := d.one(c)
 	if !ok {
 		return false
 	}
@@ -158,8 +162,8 @@ func (d *decoder) feed(e *event, t *side, c *cursor) bool {
 	return ok && e.to-e.from == int64(total)
 }
 
-// whole takes a body that stands in one frame; it is valid until the next call.
-func (d *decoder) whole(c *cursor) ([]byte, bool) {
+// one takes a body that stands in one frame; it is valid until the next call.
+func (d *decoder) one(c *cursor) ([]byte, bool) {
 	b := d.store.add()
 	if !parseRuns(c, &d.store, b, maxFrame) {
 		return nil, false

@@ -32,7 +32,8 @@
 //     lasts. A write that was refused is taken back and tried again until there
 //     is room; what was written before stays whole. After a refused fsync the
 //     segment is given up, for the system may have dropped what it could not
-//     write: open exchanges are marked and go on in a new one.
+//     write: open exchanges are marked and go on in a new one, and those that
+//     ended since the last fsync may have lost their end.
 //   - Segments get their compressed form, and lose a forgotten session
 //     ([Forget]), by a new file that is synced before it takes the old one's
 //     place.

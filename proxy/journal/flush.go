@@ -155,8 +155,8 @@ func (w *Writer) continueTapes() {
 }
 
 // abandon gives up the segment together with what was encoded for it. Every
-// exchange that is open, or ended since the last fsync, may have lost
-// something. What was written before is worth an fsync, unless that failed:
+// exchange that is open may have lost something, and is marked. One that ended
+// since the last fsync may have lost its end. What was written before is worth an fsync, unless that failed:
 // the system forgets what it could not write, and the next fsync succeeds.
 func (w *Writer) abandon(cause error, worth bool) {
 	o := &w.own
@@ -178,6 +178,7 @@ func (w *Writer) abandon(cause error, worth bool) {
 	if err := w.fresh(); err != nil {
 		panic("journal: internal error: " + err.Error())
 	}
+	o.seg.head.flags |= flagAfterLoss
 	w.continueTapes()
 }
 
@@ -187,8 +188,9 @@ func (w *Writer) loseTape(t *Tape, cause error) {
 	first := !t.mu.loss.Any()
 	if first {
 		t.mu.loss.Cause = cause.Error()
-		t.listLocked()
 	}
+	t.mu.told = Loss{} // what was told may be lost too
+	t.listLocked()
 	t.mu.Unlock()
 	t.own.broken = true
 	if first {

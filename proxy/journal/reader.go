@@ -103,7 +103,9 @@ func (w *walk) segment(f segmentFile, later []segmentFile) bool {
 			if err = s.judge(err, closed, last); err != nil {
 				return w.yield(nil, err)
 			}
-			return w.unfinished(false)
+			// Where the end is missing, the frames that continue an exchange
+			// may be missing too.
+			return !s.dec.whole || w.unfinished(false)
 		}
 		if e.kind == frameGap {
 			w.r.gaps = append(w.r.gaps, e.gap)
@@ -219,12 +221,13 @@ func (s *segmentReader) judge(err error, closed, last bool) error {
 	return &CorruptError{Segment: s.name, Offset: off, Err: err}
 }
 
-// runEnds reports whether none of the later segments is of the run: the first
+// runEnds reports whether a segment may end anywhere because its writer did not
+// go on behind it, or because it gave the segment up: the first later segment
 // that has a header tells.
 func runEnds(dir string, run [8]byte, later []segmentFile) bool {
 	for _, f := range later {
 		if h, err := peek(filepath.Join(dir, f.name)); err == nil {
-			return h.run != run
+			return h.run != run || h.flags&flagAfterLoss != 0
 		}
 	}
 	return true

@@ -2,11 +2,13 @@ package journal
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,6 +29,7 @@ const (
 
 	flagSealed     = 1 // frames are encrypted; the key is wrapped in the header
 	flagCompressed = 2 // frames are blocks of a zstd stream of frames
+	flagAfterLoss  = 4 // the disk failed, and the segment before was given up: it may end anywhere
 )
 
 // Names of files: the number, then what it is.
@@ -116,35 +119,46 @@ func segmentName(seq uint64, suffix string) string { return fmt.Sprintf("%08d%s"
 
 // list returns the segments of dir in their order. Where a crash left both
 // forms of one segment, the compressed one counts: it was made durable before
-// it got its name.
+// it got its name. A segment that is being compressed can escape one look at
+// the directory, so a number that is missing is looked for again.
 func list(dir string) ([]segmentFile, error) {
+	found := map[uint64]segmentFile{}
+	if err := look(dir, found); err != nil {
+		return nil, err
+	}
+	files := ordered(found)
+	if n := len(files); n > 0 && files[n-1].seq-files[0].seq >= uint64(n) {
+		if err := look(dir, found); err != nil {
+			return nil, err
+		}
+		files = ordered(found)
+	}
+	return files, nil
+}
+
+func ordered(found map[uint64]segmentFile) []segmentFile {
+	return slices.SortedFunc(maps.Values(found), func(a, b segmentFile) int { return cmp.Compare(a.seq, b.seq) })
+}
+
+// look adds the segments in dir to found.
+func look(dir string, found map[uint64]segmentFile) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("list segments: %w", err)
+		return fmt.Errorf("list segments: %w", err)
 	}
-	found := map[uint64]segmentFile{}
 	for _, e := range entries {
 		f, ok := parseName(e.Name())
-		info, err := e.Info()
-		if !ok || err != nil || !info.Mode().IsRegular() {
+		if !ok || !e.Type().IsRegular() {
 			continue
 		}
-		f.size = info.Size()
+		if info, err := e.Info(); err == nil {
+			f.size = info.Size() // otherwise it was compressed just now
+		}
 		if old, twice := found[f.seq]; !twice || old.raw {
 			found[f.seq] = f
 		}
 	}
-	files := make([]segmentFile, 0, len(found))
-	for _, f := range found {
-		files = append(files, f)
-	}
-	slices.SortFunc(files, func(a, b segmentFile) int {
-		if a.seq < b.seq {
-			return -1
-		}
-		return 1
-	})
-	return files, nil
+	return nil
 }
 
 func parseName(name string) (segmentFile, bool) {

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -84,12 +85,13 @@ func (w *Writer) settle(r syncResult) {
 				s.file.Close()
 			}
 		}
+		o.old = slices.DeleteFunc(o.old, func(s *segment) bool { return slices.Contains(r.segs, s) })
 		w.abandon(r.err, false)
 		return
 	}
 	for i, s := range r.segs {
 		s.durable, s.named = r.sizes[i], true
-		if s != o.seg && s.size == s.durable && !w.stillOld(s) {
+		if s != o.seg && !slices.Contains(o.old, s) {
 			w.retire(s)
 		}
 	}
@@ -100,17 +102,6 @@ func (w *Writer) settle(r syncResult) {
 	w.mu.stats.Syncs++
 	w.mu.Unlock()
 	release(r.waiting, nil)
-}
-
-// stillOld reports whether s was rotated away while it was being synced, and
-// has to be synced again.
-func (w *Writer) stillOld(s *segment) bool {
-	for _, o := range w.own.old {
-		if o == s {
-			return true
-		}
-	}
-	return false
 }
 
 // retire closes a segment that is durable and hands it to the compactor.

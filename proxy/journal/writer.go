@@ -201,9 +201,10 @@ func (w *Writer) Run(ctx context.Context) error {
 	}
 	w.own.ctx = ctx
 	inner, stop := context.WithCancel(context.Background())
-	var side sync.WaitGroup
-	side.Go(func() { w.report(inner) })
-	side.Go(func() { w.compact() })
+	defer stop()
+	var side, reports sync.WaitGroup
+	reports.Go(func() { w.report(inner) })
+	side.Go(func() { w.compact(inner) })
 	go w.loop()
 	select {
 	case <-w.done:
@@ -214,13 +215,13 @@ func (w *Writer) Run(ctx context.Context) error {
 		select {
 		case <-w.done:
 		case <-limit.C: // the loop sits in a call that does not return
-			stop()
 			return fmt.Errorf("close journal: %w", ErrStuck)
 		}
 	}
 	close(w.rotated)
-	stop()
 	side.Wait()
+	stop()
+	reports.Wait()
 	w.lock.Close()
 	return w.verdict()
 }
