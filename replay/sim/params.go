@@ -1,13 +1,8 @@
 package sim
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"math"
-
-	"github.com/goccy/go-yaml"
 )
 
 // Params describe an engine. Costs are in microseconds. An iteration with p
@@ -55,16 +50,12 @@ type Prefill struct {
 }
 
 // Parse reads parameters from YAML. A field that Params does not have is an
-// error, as is a second document. The result is valid and has its defaults
+// error, as is a second document; errors are one line. The result is valid and has its defaults
 // filled in.
 func Parse(text []byte) (Params, error) {
 	var p Params
-	d := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
-	if err := d.Decode(&p); err != nil && !errors.Is(err, io.EOF) {
+	if err := decode(text, &p); err != nil {
 		return Params{}, fmt.Errorf("parse engine: %w", err)
-	}
-	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
-		return Params{}, fmt.Errorf("parse engine: more than one YAML document")
 	}
 	p = p.resolve()
 	if err := p.Validate(); err != nil {

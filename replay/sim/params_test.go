@@ -178,13 +178,17 @@ func TestBuiltin(t *testing.T) {
 	}
 }
 
-// FuzzParse: whatever is read makes an engine, and a small ask comes to an end.
+// FuzzParse: whatever is read makes an engine, and a small ask comes to an end;
+// what is not read is told in one line.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(least))
 	f.Add([]byte(least + "prefill_pool: {step_us: 1, kv_tokens: 40, max_batch: 1, batch_tokens: 9}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := sim.Parse(data)
 		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("more than one line: %v", err)
+			}
 			return
 		}
 		e, err := sim.New(p)
