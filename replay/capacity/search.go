@@ -52,8 +52,8 @@ type search struct {
 	found   Result
 	limited []int // levels at which the system answered HTTP 429
 	over    bool  // nothing more can be probed
-	calls   int  // of all windows
-	tooLong int  // of these, calls that did not fit the system's context
+	calls   int   // of all windows
+	tooLong int   // of these, calls that did not fit the system's context
 }
 
 // goal is why a level is probed.
