@@ -39,8 +39,8 @@ func runSimulate(c *cli.Context) error {
 		return err
 	}
 	server, err := simhttp.New(t.params.Scaled(c.Float64("speed")))
-	if err != nil {
-		return err
+	if err != nil { // the engine itself was checked
+		return usagef("--speed: got %v, which this engine cannot be: %v", c.Float64("speed"), err)
 	}
 	ln, err := net.Listen("tcp", c.String("listen"))
 	if err != nil {
