@@ -105,6 +105,7 @@ func plants() []plant {
 		{"netrc", "machine api.internal login me password ", token(24, alnums, 14), "\n"},
 		{"cookie", "Cookie: theme=dark; session=", token(25, alnums, 32), "; a=b"},
 		named("password", "export DB_PASSWORD=", alnums, 18), named("password", `"passwd": "`, alnums, 18),
+		named("assigned-secret", "SharedAccessKey=", alnums, 44), // not the length that its own rule wants
 		named("assigned-secret", "client_secret: ", alnums, 32), named("assigned-secret", "MY_API_KEY=", alnums, 32),
 		named("assigned-secret", `token: "`, hexes, 40),
 	}
@@ -192,6 +193,8 @@ func TestScannerLeavesOrdinaryText(t *testing.T) {
 		"token = tokens[i2]; secret := cfg.Secret2Name()",
 		"export API_KEY=$OTHER_KEY1 TOKEN=${GITHUB_TOKEN_2}",
 		"api_key: YOUR_API_KEY_123, api_key = \"<your-key-1>\"",
+		"desk-" + token(4, alnums, 48) + " xgh" + "p_" + token(5, alnums, 36),
+		"H" + "F_" + token(6, alnums, 34) + " GL" + "PAT-" + token(7, alnums, 24),
 		"task-force desk-lamp risk-free sk-learn scikit-learn",
 		"commit 8f08eb6c1d2e3f4a5b6c7d8e9f0a1b2c3d4e5f60",
 		"\"integrity\": \"sha512-" + token(1, base64s, 86) + "==\"",
@@ -234,6 +237,14 @@ func TestScannerReplaceInPlace(t *testing.T) {
 		if found := scanner.Replace(again); len(found) > 0 {
 			t.Fatalf("%s: its placeholder is found as %v in %q", p.rule, found, text)
 		}
+	}
+}
+
+// The n of a line break must stay, though with what follows it is a token.
+func TestScannerKeepsEscapes(t *testing.T) {
+	text := []byte(`{"a":"x\n` + "pm_" + token(1, alnums, 36) + `"}`)
+	if found := secrets.NewScanner(key).Replace(text); len(found) == 0 || !json.Valid(text) {
+		t.Errorf("%v in %s", found, text)
 	}
 }
 

@@ -56,6 +56,7 @@ func learnedTexts() []string {
 		token(12, digits, 20),
 		`q"uo\te` + token(13, alnums, 12),
 		"line1\n\t" + token(14, alnums, 20),
+		token(15, "?>~o{A1Z9", 40), // base64 of it is full of the characters in which the alphabets differ
 	}
 	return texts
 }
@@ -349,6 +350,20 @@ func TestRedactorKeepsNumbers(t *testing.T) {
 	got := redact(t, learn(t, number), []byte(`{"account":`+number+`}`), func(n int) int { return n })
 	if !json.Valid(got) || bytes.Contains(got, []byte(number)) {
 		t.Errorf("got %s", got)
+	}
+}
+
+// In base64 all characters go that are the secret's alone, at each alignment.
+func TestRedactorBase64Edges(t *testing.T) {
+	secret := token(1, alnums, 31)
+	l := learn(t, secret)
+	for before := range 6 {
+		text := b64(strings.Repeat("x", before) + secret + "yyyy")
+		got := string(redact(t, l, []byte(text), func(n int) int { return n }))
+		lo, hi := (8*before+5)/6, 8*(before+len(secret))/6
+		if got[:lo] != text[:lo] || got[lo] != '[' || got[hi-1] != ']' || got[hi:] != text[hi:] {
+			t.Errorf("behind %d bytes: %s became %s, want [%d:%d] replaced", before, text, got, lo, hi)
+		}
 	}
 }
 
