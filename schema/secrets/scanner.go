@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -56,15 +55,24 @@ func Rules() []string {
 	return names
 }
 
-// ranked is a finding with the place of its rule in the book.
+// ranked is a finding with the place of its rule in the book, and the credential
+// itself, whose hash must not depend on how it was escaped.
 type ranked struct {
 	Finding
-	rank int
+	rank  int
+	plain string
 }
 
 // Scan appends to dst what it finds in text, in ascending order and without
 // overlaps.
 func (s *Scanner) Scan(dst []Finding, text []byte) []Finding {
+	for _, f := range scan(text) {
+		dst = append(dst, f.Finding)
+	}
+	return dst
+}
+
+func scan(text []byte) []ranked {
 	b := rulebook()
 	base := &view{text: text}
 	all := b.scan(nil, base, text)
@@ -85,7 +93,7 @@ func (s *Scanner) Scan(dst []Finding, text []byte) []Finding {
 			all = b.scan(all, u, text)
 		}
 	}
-	return settle(dst, all)
+	return settle(all)
 }
 
 // scan appends what the rules find in one view, in places of the whole text.
@@ -93,10 +101,11 @@ func (b *book) scan(all []ranked, v *view, text []byte) []ranked {
 	p := &place{text: v.text}
 	var id int
 	p.report = func(lo, hi int) {
+		plain := v.text[lo:hi]
 		lo, hi = v.back(lo), v.back(hi)
 		lo += escaped(text, lo, hi, false)
 		if lo < hi {
-			all = append(all, ranked{Finding{b.rules[b.owner[id]].name, lo, hi - lo}, b.owner[id]})
+			all = append(all, ranked{Finding{b.rules[b.owner[id]].name, lo, hi - lo}, b.owner[id], string(plain)})
 		}
 	}
 	for i, s := 0, uint32(0); ; {
@@ -133,44 +142,33 @@ func (r *rule) reach() int {
 }
 
 // settle drops what overlaps a longer finding, or an equal one of an earlier rule.
-func settle(dst []Finding, all []ranked) []Finding {
+func settle(all []ranked) []ranked {
 	slices.SortFunc(all, func(a, b ranked) int {
 		return cmp.Or(b.Len-a.Len, a.rank-b.rank, a.Off-b.Off)
 	})
-	from := len(dst)
+	var kept []ranked
 	for _, f := range all {
-		i, _ := slices.BinarySearchFunc(dst[from:], f.Off, func(x Finding, off int) int { return x.Off - off })
-		i += from
-		if i < len(dst) && dst[i].Off < f.Off+f.Len || i > from && dst[i-1].Off+dst[i-1].Len > f.Off {
+		i, _ := slices.BinarySearchFunc(kept, f.Off, func(x ranked, off int) int { return x.Off - off })
+		if i < len(kept) && kept[i].Off < f.Off+f.Len || i > 0 && kept[i-1].Off+kept[i-1].Len > f.Off {
 			continue
 		}
-		dst = slices.Insert(dst, i, f.Finding)
+		kept = slices.Insert(kept, i, f)
 	}
-	return dst
+	return kept
 }
 
 // Replace overwrites in text what Scan finds, each with a placeholder of its
 // length, and returns the findings. JSON that was valid stays valid.
 func (s *Scanner) Replace(text []byte) []Finding {
-	found := s.Scan(nil, text)
-	for _, f := range found {
+	var found []Finding
+	for _, f := range scan(text) {
 		part := text[f.Off : f.Off+f.Len]
-		hash := s.seal.hash8(string(part))
-		if only(string(part), digit) {
+		if hash := s.seal.hash8(f.plain); only(string(part), digit) {
 			fillDigits(part, hash)
-			continue
+		} else {
+			fill(part, f.Rule, hash)
 		}
-		fill(part, f.Rule, hash)
+		found = append(found, f.Finding)
 	}
 	return found
-}
-
-// whole returns the rule that all of a text is a credential of.
-func (s *Scanner) whole(text string) string {
-	for _, f := range s.Scan(nil, []byte(text)) {
-		if f.Len >= len(strings.TrimSpace(text)) {
-			return f.Rule
-		}
-	}
-	return ""
 }

@@ -2,12 +2,9 @@ package secrets_test
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,99 +66,6 @@ func learn(t testing.TB, texts ...string) *secrets.Learned {
 		}
 	}
 	return l
-}
-
-func jsonText(s string, html bool) string {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(html)
-	e.Encode(s)
-	q := strings.TrimSuffix(b.String(), "\n")
-	return q[1 : len(q)-1]
-}
-
-func asciiJSON(s string) string {
-	var b strings.Builder
-	for _, r := range jsonText(s, false) {
-		switch {
-		case r > 0xffff:
-			r -= 0x10000
-			fmt.Fprintf(&b, "\\u%04x\\u%04x", 0xd800+r>>10, 0xdc00+r&0x3ff)
-		case r > 0x7e:
-			fmt.Fprintf(&b, "\\u%04x", r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-// symbolsJSON escapes all that is no letter or digit, as some libraries do.
-func symbolsJSON(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r > 0xffff:
-			r -= 0x10000
-			fmt.Fprintf(&b, "\\u%04X\\u%04X", 0xd800+r>>10, 0xdc00+r&0x3ff)
-		case r < 0x80 && (strings.ContainsRune(alnums+"-_.~", r)):
-			b.WriteRune(r)
-		default:
-			fmt.Fprintf(&b, "\\u%04X", r)
-		}
-	}
-	return b.String()
-}
-
-func inBase64(enc *base64.Encoding, before string) func(string) string {
-	return func(s string) string { return enc.EncodeToString([]byte(before + s + " and more")) }
-}
-
-type writing struct {
-	name string
-	as   func(string) string
-	json bool // may stand in a JSON string as it is
-}
-
-// writings are the ways a secret may be written, once.
-var writings = []writing{
-	{"raw", func(s string) string { return s }, false},
-	{"json", func(s string) string { return jsonText(s, false) }, true},
-	{"json html", func(s string) string { return jsonText(s, true) }, true},
-	{"json slash", func(s string) string { return strings.ReplaceAll(jsonText(s, false), "/", `\/`) }, true},
-	{"json ascii", asciiJSON, true},
-	{"json symbols", symbolsJSON, true},
-	{"query", url.QueryEscape, true},
-	{"path", url.PathEscape, false},
-	{"query lower", func(s string) string {
-		b := []byte(url.QueryEscape(s))
-		for i := range b {
-			if b[i] == '%' {
-				copy(b[i+1:i+3], bytes.ToLower(b[i+1:i+3]))
-			}
-		}
-		return string(b)
-	}, true},
-	{"base64 0", inBase64(base64.StdEncoding, ""), true},
-	{"base64 1", inBase64(base64.StdEncoding, "u"), true},
-	{"base64 2", inBase64(base64.StdEncoding, "u:"), true},
-	{"base64 url 0", inBase64(base64.RawURLEncoding, "abc"), true},
-	{"base64 url 1", inBase64(base64.URLEncoding, "abcd"), true},
-	{"base64 url 2", inBase64(base64.URLEncoding, "abcde"), true},
-}
-
-// in64 says which writings hold a part of their neighbours at the ends.
-func in64(name string) bool { return strings.Contains(name, "base64") }
-
-// pairs are the writings written again.
-func pairs() []writing {
-	all := slices.Clone(writings)
-	for _, inner := range writings[1:] {
-		for _, outer := range writings[1:] {
-			all = append(all, writing{outer.name + " of " + inner.name, func(s string) string { return outer.as(inner.as(s)) }, outer.json})
-		}
-	}
-	return all
 }
 
 type read struct {
@@ -229,8 +133,8 @@ func cuts() map[string]func(int) int {
 	}
 }
 
-// leftover is the longest part of writing that is in text, beyond what belongs
-// to a writing's neighbours.
+// holds says that a writing of the secret is in text, but for the ends of one
+// that belong to its neighbours too.
 func holds(text []byte, w writing, secret string) bool {
 	s := w.as(secret)
 	if in64(w.name) {
@@ -472,27 +376,6 @@ func FuzzRedactor(f *testing.F) {
 	})
 }
 
-func BenchmarkRedactor(b *testing.B) {
-	text := body(1 << 20)
-	for _, n := range []int{0, 1, 10, 100, 500} {
-		b.Run(fmt.Sprintf("secrets=%d", n), func(b *testing.B) {
-			l := secrets.NewLearned(key)
-			for i := range n {
-				l.Add("test", token(uint64(i), wordies, 100), false)
-			}
-			r := secrets.NewRedactor(l, func(time.Duration, int, []byte) {})
-			r.Feed(0, 0, []byte("x")) // builds
-			b.SetBytes(int64(len(text)))
-			b.ReportAllocs()
-			for b.Loop() {
-				for at := 0; at < len(text); at += 16 << 10 {
-					r.Feed(0, 1, text[at:min(at+16<<10, len(text))])
-				}
-			}
-		})
-	}
-}
-
 // A read without secrets costs no memory.
 func TestRedactorAllocs(t *testing.T) {
 	l := learn(t, learnedTexts()...)
@@ -501,21 +384,5 @@ func TestRedactorAllocs(t *testing.T) {
 	r.Feed(0, 1, text)
 	if n := testing.AllocsPerRun(20, func() { r.Feed(0, 1, text) }); n > 0 {
 		t.Errorf("%v allocations for a read without secrets", n)
-	}
-}
-
-// BenchmarkLearn is what a new secret costs: the next read builds the automaton.
-func BenchmarkLearn(b *testing.B) {
-	for _, n := range []int{1, 10, 100, 500} {
-		b.Run(fmt.Sprintf("secrets=%d", n), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				l := secrets.NewLearned(key)
-				for i := range n {
-					l.Add("test", token(uint64(i), wordies, 100), false)
-				}
-				l.Redact([]byte("x"))
-			}
-		})
 	}
 }

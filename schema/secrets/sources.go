@@ -106,7 +106,6 @@ func (l *Learned) target(target string, pinned bool) {
 // whose name looks secret, passwords in URLs, and whatever looks like a
 // credential in others.
 func (l *Learned) Environment(vars []string) {
-	scanner := &Scanner{l.seal}
 	for _, v := range vars {
 		name, value, ok := strings.Cut(v, "=")
 		if !ok || value == "" {
@@ -124,8 +123,8 @@ func (l *Learned) Environment(vars []string) {
 				}
 			}
 		}
-		for _, f := range scanner.Scan(nil, []byte(value)) {
-			l.Add(f.Rule, value[f.Off:f.Off+f.Len], true)
+		for _, f := range scan([]byte(value)) {
+			l.Add(f.Rule, f.plain, true)
 		}
 	}
 }
