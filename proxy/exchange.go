@@ -8,6 +8,7 @@ import (
 
 	"github.com/capstan-bench/capstan/proxy/codec"
 	"github.com/capstan-bench/capstan/proxy/journal"
+	"github.com/capstan-bench/capstan/schema/secrets"
 )
 
 // exchange is one request and its response on their way into the journal.
@@ -25,12 +26,12 @@ type exchange struct {
 // half is one direction of an exchange.
 type half struct {
 	decode *codec.Decoder // nil: as it comes
-	redact Redactor
+	redact *secrets.Redactor
 	sum    hash.Hash
 	wire   int64
 	done   bool
 	read   int    // wire bytes of the entry under way
-	plain  []byte // of the same, redacted
+	plain  []byte // that became known with it
 }
 
 // way is one direction of a talk while one entry is parsed.
@@ -105,15 +106,11 @@ func (x *exchange) head(w *way, h head, kind journal.HeadKind) {
 	if x.tape == nil {
 		return
 	}
-	half := &x.half[w.dir]
-	if half.sum == nil {
-		half.sum = w.talk.rec.keep.journal.WireHash()
-	}
 	if kind == journal.Main {
-		half.begin(x, w.dir, h, w.talk.rec.keep.policy)
+		x.begin(w.dir, h)
 	}
-	kept := w.talk.rec.keep.policy.Head(string(h.line), h.all())
-	kept.Kind, kept.Wire = kind, len(h.raw)
+	kept := x.rec.keep.head(w.dir, h)
+	kept.Kind = kind
 	x.tape.Head(direction(w.dir), w.at, kept)
 	if x.upgrade && kind == journal.Main {
 		x.heads[w.dir] = kept
@@ -127,8 +124,13 @@ func direction(d dir) journal.Dir {
 	return journal.Response
 }
 
-func (b *half) begin(x *exchange, d dir, h head, policy Policy) {
-	b.redact = policy.Redactor()
+// begin makes a direction ready for its body.
+func (x *exchange) begin(d dir, h head) {
+	b := &x.half[d]
+	tape := x.tape
+	b.redact = secrets.NewRedactor(x.rec.keep.learned, func(at time.Duration, wire int, plain []byte) {
+		tape.Feed(direction(d), at, wire, plain)
+	})
 	coding := h.get("Content-Encoding")
 	if coding == "" || strings.EqualFold(coding, "identity") {
 		return
@@ -156,6 +158,9 @@ func (w *way) took(p []byte) {
 		return
 	}
 	b := &x.half[w.dir]
+	if b.sum == nil {
+		b.sum = x.rec.keep.journal.WireHash()
+	}
 	b.sum.Write(p)
 	b.wire += int64(len(p))
 	b.read += len(p)
@@ -183,15 +188,13 @@ func (w *way) body(p []byte) {
 		b.add(p)
 		return
 	}
-	if err := b.decode.Feed(p, b.add); err != nil && !b.done {
+	if err := b.decode.Feed(p, b.add); err != nil {
 		x.note(w.dir, "undecoded", err.Error())
 	}
 }
 
 // add takes plain bytes.
-func (b *half) add(p []byte) { b.redact.Feed(p, b.out) }
-
-func (b *half) out(p []byte) { b.plain = append(b.plain, p...) }
+func (b *half) add(p []byte) { b.plain = append(b.plain, p...) }
 
 func (w *way) end(trailers []byte) {
 	x := w.talk.current[w.dir]
@@ -202,8 +205,7 @@ func (w *way) end(trailers []byte) {
 		w.touch(x)
 		x.half[w.dir].close(x, w.dir)
 		if len(trailers) > 0 {
-			h := head{fields: trailers}
-			kept := w.talk.rec.keep.policy.Head("", h.all())
+			kept := x.rec.keep.head(w.dir, head{fields: trailers})
 			kept.Kind = journal.Trailer
 			x.tape.Head(direction(w.dir), w.at, kept)
 		}
@@ -232,9 +234,6 @@ func (b *half) close(x *exchange, d dir) {
 		}
 		b.decode = nil
 	}
-	if b.redact != nil {
-		b.redact.Flush(b.out)
-	}
 }
 
 func (w *way) lost(err error) {
@@ -244,22 +243,27 @@ func (w *way) lost(err error) {
 	}
 }
 
-// flush gives what one entry brought to the tapes.
+// flush gives what one entry brought to the tapes, through the redactors.
 func (w *way) flush() {
 	for _, x := range w.touched {
-		if x.tape == nil {
-			continue
-		}
-		b := &x.half[w.dir]
-		if b.read > 0 || len(b.plain) > 0 {
-			x.tape.Feed(direction(w.dir), w.at, b.read, b.plain)
-		}
-		b.read = 0
-		if b.plain = b.plain[:0]; cap(b.plain) > keepScratch {
-			b.plain = nil
+		if x.tape != nil {
+			x.half[w.dir].flush(w.at)
 		}
 	}
 	w.touched = w.touched[:0]
+}
+
+func (b *half) flush(at time.Duration) {
+	if b.redact != nil && (b.read > 0 || len(b.plain) > 0) {
+		b.redact.Feed(at, b.read, b.plain)
+	}
+	b.read = 0
+	if b.plain = b.plain[:0]; cap(b.plain) > keepScratch {
+		b.plain = nil
+	}
+	if b.done && b.redact != nil {
+		b.redact.Flush()
+	}
 }
 
 func (x *exchange) forgot(d dir, n int) {
@@ -279,9 +283,8 @@ func (x *exchange) finish(at time.Duration, o journal.Outcome, why string) {
 		b := &x.half[d]
 		if !b.done {
 			b.close(x, dir(d))
-			if len(b.plain) > 0 {
-				x.tape.Feed(direction(dir(d)), at, 0, b.plain)
-			}
+			b.done = true
+			b.flush(at)
 		}
 		if b.sum != nil {
 			e.Wire[d].Bytes = b.wire

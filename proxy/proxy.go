@@ -14,12 +14,14 @@ import (
 	"time"
 
 	"github.com/capstan-bench/capstan/proxy/journal"
+	"github.com/capstan-bench/capstan/schema/secrets"
 )
 
 // Config says what a proxy records, and how it reaches the world.
 type Config struct {
-	Journal *journal.Writer // required; the caller runs it
-	Policy  Policy          // required
+	Journal *journal.Writer  // required; the caller runs it
+	Learned *secrets.Learned // required: secrets that are taken out of bodies; learns more
+	Policy  *secrets.Policy  // required: what of heads is kept
 
 	// Certificate makes a certificate for a host; nil: nothing is intercepted.
 	Certificate func(host string) (*tls.Certificate, error)
@@ -27,7 +29,7 @@ type Config struct {
 	Hosts []string
 	// Providers of base-URL mode, by name; nil means Providers.
 	Providers map[string]string
-	// Wanted tells which requests are recorded; nil means all.
+	// Wanted tells which requests are recorded; nil means ModelCall.
 	Wanted func(method, target string) bool
 
 	Via       *url.URL       // proxy through which upstreams are reached; nil: straight
@@ -66,8 +68,8 @@ type Proxy struct {
 
 // New makes a proxy.
 func New(c Config) (*Proxy, error) {
-	if c.Journal == nil || c.Policy == nil {
-		return nil, errors.New("make proxy: Journal and Policy are required")
+	if c.Journal == nil || c.Learned == nil || c.Policy == nil {
+		return nil, errors.New("make proxy: Journal, Learned and Policy are required")
 	}
 	if c.Hosts == nil {
 		c.Hosts = RecordHosts()
@@ -79,7 +81,7 @@ func New(c Config) (*Proxy, error) {
 		c.Queue = 64 << 20
 	}
 	if c.Wanted == nil {
-		c.Wanted = func(string, string) bool { return true }
+		c.Wanted = ModelCall
 	}
 	if c.Paused == nil {
 		c.Paused = func() bool { return false }
@@ -96,7 +98,7 @@ func New(c Config) (*Proxy, error) {
 		},
 	}
 	p.dialer = &dialer{via: c.Via, tls: &tls.Config{RootCAs: c.Roots, MinVersion: tls.VersionTLS12}}
-	p.recorder = newRecorder(keeper{journal: c.Journal, wanted: c.Wanted, policy: c.Policy, paused: c.Paused}, c.Queue)
+	p.recorder = newRecorder(keeper{c.Journal, c.Learned, c.Policy, c.Wanted, c.Paused}, c.Queue)
 	return p, nil
 }
 

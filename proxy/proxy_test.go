@@ -81,7 +81,7 @@ func TestBaseURL(t *testing.T) {
 	if got := post(t, c, "http://"+w.addr+"/s/run%2F7/one/v1/chat/completions", big); strings.Count(got, "event") != 3 {
 		t.Errorf("got %q", got)
 	}
-	if got, want := post(t, c, "http://"+w.addr+"/two/v1/x?y=1", "{}"), strings.TrimPrefix(other.URL, "http://")+" /base/v1/x?y=1"; got != want {
+	if got, want := post(t, c, "http://"+w.addr+"/two/v1/messages?beta=true", "{}"), strings.TrimPrefix(other.URL, "http://")+" /base/v1/messages?beta=true"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	post(t, c, "http://"+w.addr+"/s/b/one/v1/chat/completions", "small")
@@ -92,7 +92,7 @@ func TestBaseURL(t *testing.T) {
 	resp.Body.Close()
 	xs := w.exchanges()
 	if len(xs) != 3 || xs[0].Flow.Session != "run/7" || xs[1].Flow.Provider != "two" || xs[2].Flow.Session != "b" {
-		t.Fatalf("exchanges %+v", xs)
+		t.Fatalf("exchanges %q", told(xs))
 	}
 	if xs[0].request != big || xs[2].request != "small" || !bytes.Contains([]byte(xs[0].response), []byte("event 2")) {
 		t.Error("the bodies are not what was sent")
@@ -125,7 +125,7 @@ func TestAbort(t *testing.T) {
 	}
 	xs := w.exchanges()
 	if len(xs) != 1 || xs[0].End.Outcome != journal.ClientCut {
-		t.Errorf("exchanges %+v", xs)
+		t.Errorf("exchanges %q", told(xs))
 	}
 }
 
@@ -156,7 +156,7 @@ func TestEndsWithOpenConnections(t *testing.T) {
 	select {
 	case xs := <-done:
 		if len(xs) != 1 || xs[0].response != "data: first\n\n" || xs[0].End.Outcome == journal.Complete {
-			t.Errorf("exchanges %+v", xs)
+			t.Errorf("exchanges %q", told(xs))
 		}
 	case <-time.After(5 * time.Second):
 		t.Fatal("the proxy does not end")

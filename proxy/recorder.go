@@ -27,14 +27,6 @@ type recorder struct {
 	trails []*trail // guarded by mu; that hold something
 }
 
-// keeper is what an exchange needs of its surroundings.
-type keeper struct {
-	journal *journal.Writer
-	wanted  func(method, target string) bool // paths that are recorded
-	policy  Policy
-	paused  func() bool
-}
-
 // counters are read by Stats.
 type counters struct {
 	calls, open, forgotten, unparsed atomic.Int64

@@ -6,6 +6,7 @@ import (
 
 	"github.com/capstan-bench/capstan/proxy/codec"
 	"github.com/capstan-bench/capstan/proxy/journal"
+	"github.com/capstan-bench/capstan/schema/secrets"
 )
 
 // socket is an upgraded connection: a WebSocket, or something that is not
@@ -78,8 +79,8 @@ func (s *socket) message(w *way, m codec.Message) {
 		return // the upstream spoke first
 	}
 	b := &x.half[w.dir]
-	b.add(m.Plain)
-	b.redact.Flush(b.out)
+	b.redact.Feed(w.at, 0, m.Plain)
+	b.redact.Flush()
 	b.wire += m.Wire
 	if m.Err != nil {
 		x.note(w.dir, "undecoded", m.Err.Error())
@@ -101,8 +102,9 @@ func (s *socket) begin(at time.Duration) {
 	flow.Scheme = strings.Replace(flow.Scheme, "http", "ws", 1)
 	x := &exchange{rec: s.talk.rec, flow: flow, tape: keep.journal.Begin(flow)}
 	for d := range x.half {
+		b := &x.half[d]
 		x.tape.Head(direction(dir(d)), at, s.by.heads[d])
-		x.half[d].redact = keep.policy.Redactor()
+		b.redact = secrets.NewRedactor(keep.learned, func(_ time.Duration, _ int, p []byte) { b.add(p) })
 	}
 	s.talk.rec.stats.calls.Add(1)
 	s.talk.rec.stats.open.Add(1)

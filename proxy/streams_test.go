@@ -55,9 +55,10 @@ func (a apart) serve() error {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(a.CA))
-	p, err := New(Config{Journal: j, Policy: keepAll{}, Hosts: []string{"127.0.0.1"}, Roots: roots,
-		Providers:   map[string]string{"up": a.Provider},
-		Certificate: func(string) (*tls.Certificate, error) { return &leaf, nil }})
+	c := keeping(j)
+	c.Roots, c.Providers = roots, map[string]string{"up": a.Provider}
+	c.Certificate = func(string) (*tls.Certificate, error) { return &leaf, nil }
+	p, err := New(c)
 	if err != nil {
 		return err
 	}

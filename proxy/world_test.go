@@ -8,7 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"iter"
+	"fmt"
 	"math/big"
 	"net"
 	"net/http"
@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/capstan-bench/capstan/proxy/journal"
+	"github.com/capstan-bench/capstan/schema/secrets"
 )
 
 // world is a proxy with a journal, an upstream and what a client needs.
@@ -32,23 +33,11 @@ type world struct {
 	finished bool
 }
 
-// keepAll is a policy that keeps everything.
-type keepAll struct{}
-
-func (keepAll) Head(line string, fields iter.Seq2[string, string]) journal.Head {
-	h := journal.Head{Line: line}
-	for n, v := range fields {
-		h.Fields = append(h.Fields, journal.Field{Name: n, Value: v})
-	}
-	return h
+// keeping is a configuration that keeps what it may.
+func keeping(j *journal.Writer) Config {
+	learned := secrets.NewLearned([]byte("test"))
+	return Config{Journal: j, Learned: learned, Policy: secrets.NewPolicy([]byte("test"), learned), Hosts: []string{"127.0.0.1"}}
 }
-
-func (keepAll) Redactor() Redactor { return asItIs{} }
-
-type asItIs struct{}
-
-func (asItIs) Feed(p []byte, emit func([]byte)) { emit(p) }
-func (asItIs) Flush(func([]byte))               {}
 
 // authority signs certificates for tests.
 type authority struct {
@@ -105,8 +94,9 @@ func newWorld(tb testing.TB, edit func(*Config)) *world {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c := Config{Journal: j, Policy: keepAll{}, Hosts: []string{"127.0.0.1"}, Roots: w.roots,
-		Certificate: func(string) (*tls.Certificate, error) { return leaf, nil }}
+	c := keeping(j)
+	c.Roots = w.roots
+	c.Certificate = func(string) (*tls.Certificate, error) { return leaf, nil }
 	if edit != nil {
 		edit(&c)
 	}
@@ -186,5 +176,16 @@ func (w *world) client(user string) *http.Client {
 }
 
 func copyOf(x *journal.Exchange) recorded {
-	return recorded{Exchange: *x, request: string(x.Request.Body), response: string(x.Response.Body)}
+	r := recorded{Exchange: *x, request: string(x.Request.Body), response: string(x.Response.Body)}
+	r.Request.Body, r.Response.Body = nil, nil // borrowed
+	return r
+}
+
+// told is what a test prints of exchanges.
+func told(xs []recorded) (lines []string) {
+	for _, x := range xs {
+		lines = append(lines, fmt.Sprintf("%s %s/%s %v: request %.40q of %d, response %.40q of %d, %v %s",
+			x.Flow.Mode, x.Flow.Session, x.Flow.Provider, x.Flow.Kind, x.request, len(x.request), x.response, len(x.response), x.End.Outcome, x.End.Err))
+	}
+	return lines
 }
