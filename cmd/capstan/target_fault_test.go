@@ -37,7 +37,9 @@ func (o outcome) lastLine() string {
 // the help flag in a global, so that two runs in one process are a data race.
 func ended(args ...string) outcome {
 	var out, errs bytes.Buffer
-	cmd := exec.Command("capstan", args...)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // then it is killed: status -1
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "capstan", args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 		return outcome{-1, "", err.Error()}
