@@ -147,11 +147,12 @@ func BenchmarkBarDisk(b *testing.B) {
 	}
 }
 
-// TestBarDisk holds the bar, for one session and for some at a time.
+// TestBarDisk holds what was reached, 0.66 of the unique bytes, well below the
+// bar of 1.5: less than 1, for the frames of events repeat within answers.
 func TestBarDisk(t *testing.T) {
-	for _, n := range []int{1, 4} {
-		if ratio, _, _, _ := disk(t, n); ratio > 1.5 {
-			t.Errorf("%d sessions of 100 turns take %.2f times their unique bytes, want at most 1.5", n, ratio)
+	for _, n := range []int{1, 2} {
+		if ratio, _, _, _ := disk(t, n); ratio > 0.7 {
+			t.Errorf("%d sessions of 100 turns take %.2f times their unique bytes, want at most 0.7", n, ratio)
 		}
 	}
 }
@@ -171,30 +172,31 @@ func disk(t testing.TB, sessions int) (ratio float64, written, plain, unique int
 	return float64(written) / float64(unique), written, plain, unique
 }
 
-// BenchmarkFeed measures what a read costs the recorder.
+// BenchmarkFeed measures what a read costs the recorder, while the writer keeps
+// up.
 func BenchmarkFeed(b *testing.B) {
 	for _, n := range []int{120, 4 << 10, 32 << 10} {
 		b.Run(fmt.Sprintf("bytes=%d", n), func(b *testing.B) {
-			w, stop := running(b, journal.Config{Dir: b.TempDir(), Budget: 1 << 30, KeepBytes: 64 << 20})
+			w, err := journal.NewWriter(journal.WithDisk(journal.Config{Dir: b.TempDir()}, nullDisk{}))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer w.Shut()
 			tape := w.Begin(journal.Flow{})
 			p := bytes.Repeat([]byte("x"), n)
 			b.SetBytes(int64(n))
 			b.ReportAllocs()
-			fed := 0
-			for b.Loop() {
+			for fed := 0; b.Loop(); {
 				tape.Feed(journal.Response, 0, n, p)
-				if fed += n; fed > 256<<20 {
+				if fed += n; fed > 1<<20 {
 					b.StopTimer()
 					tape.End(journal.End{})
-					w.Sync(b.Context())
+					w.Drain()
 					tape, fed = w.Begin(journal.Flow{}), 0
 					b.StartTimer()
 				}
 			}
 			tape.End(journal.End{})
-			if err := stop(); err != nil {
-				b.Fatal(err)
-			}
 		})
 	}
 }
