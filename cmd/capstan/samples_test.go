@@ -27,12 +27,10 @@ func TestSamples(t *testing.T) {
 		t.Skip("CAPSTAN_SAMPLES is not set: no real recordings to take along the line")
 	}
 	t.Run("pi", func(t *testing.T) {
-		t.Parallel()
 		source := filepath.Join(root, "pi-mono", "large-session.jsonl")
 		alongTheLine(t, "pi", source, countPi(t, source))
 	})
 	t.Run("weka", func(t *testing.T) {
-		t.Parallel()
 		source := filepath.Join(root, "kv-cache-tester", "traces")
 		alongTheLine(t, "weka", source, countWeka(t, source))
 	})
