@@ -23,8 +23,12 @@
 // parsed later, by one goroutine for all connections. Its memory is bounded by
 // Config.Queue: what does not fit is passed on all the same, counted in
 // Stats.Forgotten, and the exchange says so. What is not HTTP/1.1 is passed on
-// and not recorded. Nothing reaches the journal before the Policy has taken out
-// what may not be kept.
+// and not recorded.
+//
+// Credentials do not reach the journal: of heads only fields that are known to
+// hold none are kept; what was learned from heads, URLs and the environment is
+// taken out of bodies; and a request's body is looked at for others as a whole,
+// before any of it is written. What is taken out keeps its length.
 //
 // # Limits
 //

@@ -32,6 +32,10 @@ type half struct {
 	done   bool
 	read   int    // wire bytes of the entry under way
 	plain  []byte // that became known with it
+
+	// A request's body is looked at as a whole before any of it is written.
+	held  []byte
+	reads []journal.Read // that make up held
 }
 
 // way is one direction of a talk while one entry is parsed.
@@ -247,23 +251,65 @@ func (w *way) lost(err error) {
 func (w *way) flush() {
 	for _, x := range w.touched {
 		if x.tape != nil {
-			x.half[w.dir].flush(w.at)
+			x.flush(w.dir, w.at)
 		}
 	}
 	w.touched = w.touched[:0]
 }
 
-func (b *half) flush(at time.Duration) {
-	if b.redact != nil && (b.read > 0 || len(b.plain) > 0) {
-		b.redact.Feed(at, b.read, b.plain)
+func (x *exchange) flush(d dir, at time.Duration) {
+	b := &x.half[d]
+	if b.redact == nil {
+		return
+	}
+	if b.read > 0 || len(b.plain) > 0 {
+		if d == up {
+			x.hold(at)
+		} else {
+			b.redact.Feed(at, b.read, b.plain)
+		}
 	}
 	b.read = 0
 	if b.plain = b.plain[:0]; cap(b.plain) > keepScratch {
 		b.plain = nil
 	}
-	if b.done && b.redact != nil {
+	if b.done {
+		x.release()
 		b.redact.Flush()
 	}
+}
+
+// maxHeld is the longest request body that is looked at, and so the longest that
+// is recorded.
+const maxHeld = 64 << 20
+
+// hold keeps what came of a request's body until all of it is there.
+func (x *exchange) hold(at time.Duration) {
+	b := &x.half[up]
+	n := len(b.plain)
+	if len(b.held)+n > maxHeld {
+		x.note(up, "withheld", fmt.Sprintf("the body is recorded up to %d bytes", maxHeld))
+		n = 0
+	}
+	b.held = append(b.held, b.plain[:n]...)
+	b.reads = append(b.reads, journal.Read{At: at, Wire: b.read, Plain: n})
+}
+
+// release writes a request's body, as it may be kept.
+func (x *exchange) release() {
+	b := &x.half[up]
+	if len(b.reads) == 0 {
+		return
+	}
+	body := b.held
+	if len(body) > 0 {
+		body = x.rec.keep.scrub.scrub(body)
+	}
+	for _, r := range b.reads {
+		b.redact.Feed(r.At, r.Wire, body[:r.Plain])
+		body = body[r.Plain:]
+	}
+	b.held, b.reads = nil, nil
 }
 
 func (x *exchange) forgot(d dir, n int) {
@@ -284,7 +330,7 @@ func (x *exchange) finish(at time.Duration, o journal.Outcome, why string) {
 		if !b.done {
 			b.close(x, dir(d))
 			b.done = true
-			b.flush(at)
+			x.flush(dir(d), at)
 		}
 		if b.sum != nil {
 			e.Wire[d].Bytes = b.wire

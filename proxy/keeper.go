@@ -15,6 +15,7 @@ type keeper struct {
 	policy  *secrets.Policy
 	wanted  func(method, target string) bool
 	paused  func() bool
+	scrub   scrubber // touched by the recorder only
 }
 
 // ModelCall tells whether a request is about a model call, by its path: an

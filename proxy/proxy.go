@@ -22,6 +22,7 @@ type Config struct {
 	Journal *journal.Writer  // required; the caller runs it
 	Learned *secrets.Learned // required: secrets that are taken out of bodies; learns more
 	Policy  *secrets.Policy  // required: what of heads is kept
+	Scanner *secrets.Scanner // required: finds other secrets in requests
 
 	// Certificate makes a certificate for a host; nil: nothing is intercepted.
 	Certificate func(host string) (*tls.Certificate, error)
@@ -68,8 +69,8 @@ type Proxy struct {
 
 // New makes a proxy.
 func New(c Config) (*Proxy, error) {
-	if c.Journal == nil || c.Learned == nil || c.Policy == nil {
-		return nil, errors.New("make proxy: Journal, Learned and Policy are required")
+	if c.Journal == nil || c.Learned == nil || c.Policy == nil || c.Scanner == nil {
+		return nil, errors.New("make proxy: Journal, Learned, Policy and Scanner are required")
 	}
 	if c.Hosts == nil {
 		c.Hosts = RecordHosts()
@@ -98,7 +99,7 @@ func New(c Config) (*Proxy, error) {
 		},
 	}
 	p.dialer = &dialer{via: c.Via, tls: &tls.Config{RootCAs: c.Roots, MinVersion: tls.VersionTLS12}}
-	p.recorder = newRecorder(keeper{c.Journal, c.Learned, c.Policy, c.Wanted, c.Paused}, c.Queue)
+	p.recorder = newRecorder(keeper{c.Journal, c.Learned, c.Policy, c.Wanted, c.Paused, scrubber{scanner: c.Scanner, learned: c.Learned}}, c.Queue)
 	return p, nil
 }
 

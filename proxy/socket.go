@@ -79,6 +79,9 @@ func (s *socket) message(w *way, m codec.Message) {
 		return // the upstream spoke first
 	}
 	b := &x.half[w.dir]
+	if w.dir == up && len(m.Plain) > 0 {
+		m.Plain = s.talk.rec.keep.scrub.scrub(m.Plain)
+	}
 	b.redact.Feed(w.at, 0, m.Plain)
 	b.redact.Flush()
 	b.wire += m.Wire

@@ -34,11 +34,40 @@ func (s *connSource) read(most int) ([]byte, error) {
 
 // Sizes of buffers: connections that hold one while they wait begin with the
 // first; the second holds a TLS record; the third is for uploads.
-var bufferSizes = [...]int{4 << 10, maxRecord, 256 << 10}
+var bufferSizes = [...]int{4 << 10, maxRecord, 64 << 10}
 
 const recordClass = 1
 
-var bufferPools [len(bufferSizes)]sync.Pool
+var bufferPools [len(bufferSizes)]stack
+
+// stack lends what was given back last: that is still in a cache.
+type stack struct {
+	mu   sync.Mutex
+	idle []*[]byte // guarded by mu
+}
+
+// idleBuffers is how many of a size are kept.
+const idleBuffers = 64
+
+func (s *stack) take(size int) *[]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.idle); n > 0 {
+		b := s.idle[n-1]
+		s.idle = s.idle[:n-1]
+		return b
+	}
+	b := make([]byte, size)
+	return &b
+}
+
+func (s *stack) give(b *[]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.idle) < idleBuffers {
+		s.idle = append(s.idle, b)
+	}
+}
 
 // buffers lends one buffer at a time, of a size that follows what is read.
 type buffers struct {
@@ -49,18 +78,14 @@ type buffers struct {
 
 func (b *buffers) take(most int) []byte {
 	b.of = b.class
-	p, ok := bufferPools[b.of].Get().(*[]byte)
-	if !ok {
-		fresh := make([]byte, bufferSizes[b.of])
-		p = &fresh
-	}
+	p := bufferPools[b.of].take(bufferSizes[b.of])
 	b.buf = p
 	return (*p)[:min(most, len(*p))]
 }
 
 func (b *buffers) give() {
 	if b.buf != nil {
-		bufferPools[b.of].Put(b.buf)
+		bufferPools[b.of].give(b.buf)
 		b.buf = nil
 	}
 }
@@ -71,7 +96,7 @@ type lent struct {
 	class int
 }
 
-func (l lent) give() { bufferPools[l.class].Put(l.buf) }
+func (l lent) give() { bufferPools[l.class].give(l.buf) }
 
 func (b *buffers) keep() lent {
 	l := lent{b.buf, b.of}

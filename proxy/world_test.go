@@ -36,7 +36,8 @@ type world struct {
 // keeping is a configuration that keeps what it may.
 func keeping(j *journal.Writer) Config {
 	learned := secrets.NewLearned([]byte("test"))
-	return Config{Journal: j, Learned: learned, Policy: secrets.NewPolicy([]byte("test"), learned), Hosts: []string{"127.0.0.1"}}
+	return Config{Journal: j, Learned: learned, Policy: secrets.NewPolicy([]byte("test"), learned),
+		Scanner: secrets.NewScanner([]byte("test")), Hosts: []string{"127.0.0.1"}}
 }
 
 // authority signs certificates for tests.
