@@ -27,6 +27,7 @@ var layout = map[string][]string{
 	"schema/secrets":      {},
 	"proxy/codec":         {},
 	"proxy/journal":       {},
+	"proxy/launch":        {"schema/secrets"},
 	"datasets":            {"schema", "schema/bundle", "schema/fold"},
 	"datasets/convert":    {"datasets", "schema/fold", "schema", "schema/wire", "schema/tokens"},
 	"datasets/stats":      {"datasets", "schema"},
