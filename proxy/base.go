@@ -110,12 +110,15 @@ func (b *baseConn) nextHead() (raw []byte, err error) {
 func (b *baseConn) request(raw []byte) error {
 	h := readHead(raw)
 	_, target, _, ok := h.request()
-	if !ok {
+	switch {
+	case !ok:
 		return &refusal{400, fmt.Sprintf("request line %.80q: this is an HTTP/1.1 proxy", h.line)}
+	case !b.proxy.allowed(h):
+		return &refusal{407, askPassword}
 	}
-	to, err := b.place(target)
+	to, err := b.place(h, target)
 	if err != nil {
-		return &refusal{404, err.Error()}
+		return err
 	}
 	if err := b.toward(to); err != nil {
 		return err
@@ -139,14 +142,19 @@ func (b *baseConn) request(raw []byte) error {
 const spare = 1 << 10
 
 // place is where a target leads. A client asks for the same one again and again.
-func (b *baseConn) place(target string) (to place, err error) {
+func (b *baseConn) place(h head, target string) (to place, err error) {
 	if target == b.target && b.link != nil {
 		return b.last, nil
 	}
-	if to, err = b.proxy.routes.find(target); err == nil {
-		b.target, b.last = target, to
+	to, whole := absolute(target)
+	if whole {
+		user, _ := proxyUser(h)
+		to.session = sessionName(user)
+	} else if to, err = b.proxy.routes.find(target); err != nil {
+		return to, &refusal{404, err.Error()}
 	}
-	return to, err
+	b.target, b.last = target, to
+	return to, nil
 }
 
 // rewrite is the head for the provider: its own target and Host, everything
@@ -177,7 +185,7 @@ func rewrite(h head, to place) []byte {
 // toward connects to the provider, unless the connection is to it already.
 func (b *baseConn) toward(to place) error {
 	if l := b.link; l != nil {
-		if l.place.base == to.base {
+		if l.place.same(to) {
 			if l.place.session != to.session {
 				l.place = to
 				l.trail.tag(to.session, to.provider)
@@ -191,14 +199,20 @@ func (b *baseConn) toward(to place) error {
 	}
 	p := b.proxy
 	host, port, _ := net.SplitHostPort(address(to.base))
-	t := p.newTrail(journal.Flow{Mode: journal.BaseURL, Session: to.session, Provider: to.provider, Scheme: to.base.Scheme,
-		Host: host, Client: b.client.RemoteAddr().String()}, port)
+	f := journal.Flow{Mode: journal.BaseURL, Session: to.session, Provider: to.provider, Scheme: to.base.Scheme,
+		Host: host, Client: b.client.RemoteAddr().String()}
+	name := to.provider
+	if name == "" {
+		f.Mode, name = journal.Plain, host
+	}
+	t := p.newTrail(f, port)
+	t.talk.deaf = f.Mode == journal.Plain && !p.record.has(host)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	upstream, err := p.reach(ctx, to.base.Scheme, host, port)
 	if err != nil {
 		t.unreachable(time.Now(), err)
-		return &refusal{502, fmt.Sprintf("%s cannot be reached: %v", to.provider, err)}
+		return &refusal{502, fmt.Sprintf("%s cannot be reached: %v", name, err)}
 	}
 	l := &link{place: to, upstream: upstream, trail: t, upgrade: make(chan bool, 1)}
 	b.link = l

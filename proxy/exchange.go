@@ -68,7 +68,7 @@ func (w *way) request(h head) (framing, int64) {
 	t.calls = append(t.calls, x)
 	t.current[up] = x
 	keep := &t.rec.keep
-	if keep.wanted(method, target) && !keep.paused() {
+	if !t.deaf && keep.wanted(method, target) && !keep.paused() {
 		x.flow.At, x.flow.Started = w.at, t.rec.start.Add(w.at)
 		x.tape = keep.journal.Begin(x.flow)
 		t.rec.stats.calls.Add(1)

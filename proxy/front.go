@@ -30,13 +30,29 @@ func (p *Proxy) front(c *net.TCPConn) {
 	switch {
 	case !ok:
 		refuse(client, 400, fmt.Sprintf("request line %.80q: this is an HTTP/1.1 proxy", h.line))
+	case !p.allowed(h):
+		refuse(client, 407, askPassword)
 	case method == "CONNECT":
 		p.connect(client, h, target, rest)
-	case strings.HasPrefix(target, "/"):
+	case strings.HasPrefix(target, "/") || p.listed(target):
 		p.base(client, raw, rest)
 	default:
 		p.tunnels.take(c, append(raw, rest...)) // plain proxying
 	}
+}
+
+const askPassword = "this proxy asks for a user and a password, and has no base URLs"
+
+// allowed tells whether a request may use the proxy.
+func (p *Proxy) allowed(h head) bool {
+	ask := p.config.Authorize
+	return ask == nil || ask(proxyUser(h))
+}
+
+// listed tells whether an absolute URL leads to a host that is recorded.
+func (p *Proxy) listed(target string) bool {
+	to, ok := absolute(target)
+	return ok && p.record.has(to.base.Hostname()) && !p.stopped()
 }
 
 // readFirst reads up to the end of a head and returns what came behind it.

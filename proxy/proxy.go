@@ -33,8 +33,11 @@ type Config struct {
 	// Wanted tells which requests are recorded; nil means ModelCall.
 	Wanted func(method, target string) bool
 
-	Via       *url.URL       // proxy through which upstreams are reached; nil: straight
-	Roots     *x509.CertPool // that upstreams are checked against; nil: the system's
+	Via   *url.URL       // proxy through which upstreams are reached; nil: straight
+	Roots *x509.CertPool // that upstreams are checked against; nil: the system's
+
+	// Authorize decides about the user and password of a proxy's client; nil:
+	// everybody may. With it there is no base-URL mode, which has no password.
 	Authorize func(user, password string) bool
 
 	// Flow is what all exchanges have in common: harness, working directory.

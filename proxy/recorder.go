@@ -114,6 +114,7 @@ func held(entries []entry) (n int) {
 type talk struct {
 	rec     *recorder
 	flow    journal.Flow // of its exchanges, as far as it is the same for all
+	deaf    bool         // nothing is recorded
 	parsers [2]parser
 	calls   []*exchange  // whose responses are not complete, in order
 	late    []*exchange  // whose responses were complete before their requests

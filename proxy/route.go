@@ -56,12 +56,27 @@ func (l hostList) has(host string) bool {
 	})
 }
 
-// place is where a request in base-URL mode goes.
+// place is where a request in base-URL mode goes, or one with an absolute URL.
 type place struct {
 	session  string
-	provider string
+	provider string // empty with an absolute URL
 	base     *url.URL
 	target   string // request target for the upstream
+}
+
+// same tells whether both lie at one upstream.
+func (p place) same(q place) bool {
+	return p.base == q.base || p.provider == q.provider && p.base.Host == q.base.Host && p.base.Scheme == q.base.Scheme
+}
+
+// absolute reads a request target that is a whole URL, as clients send it to
+// their proxy where there is no TLS.
+func absolute(target string) (place, bool) {
+	u, err := url.Parse(target)
+	if err != nil || u.Scheme != "http" || u.Host == "" {
+		return place{}, false
+	}
+	return place{base: &url.URL{Scheme: u.Scheme, Host: u.Host}, target: u.RequestURI()}, true
 }
 
 // routes are the providers of base-URL mode by name.
