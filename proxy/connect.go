@@ -25,7 +25,11 @@ func (p *Proxy) connect(client *end, h head, target string, rest []byte) {
 		return
 	}
 	user, _ := proxyUser(h)
-	if p.config.Certificate == nil || !p.record.has(host) || p.stopped() {
+	opened := p.config.Certificate != nil && p.record.has(host) && !p.stopped()
+	if p.config.Asked != nil {
+		p.config.Asked(host, opened)
+	}
+	if !opened {
 		p.tunnels.take(client.tcp, append(h.raw, rest...))
 		return
 	}

@@ -19,8 +19,15 @@ const dialTimeout = 30 * time.Second
 
 // dialer opens connections to upstreams, straight or through a proxy.
 type dialer struct {
-	via *url.URL    // http or https proxy; nil: straight
-	tls *tls.Config // of upstreams; also of via
+	via    *url.URL               // http or https proxy; nil: straight
+	direct func(host string) bool // hosts that are reached without it; nil: none
+	tls    *tls.Config            // of upstreams; also of via
+}
+
+// straight tells whether an address is reached without the proxy.
+func (d *dialer) straight(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	return err == nil && d.direct != nil && d.direct(host)
 }
 
 // dial opens a TCP connection to a host and port. Through a proxy over TLS it is
@@ -28,8 +35,9 @@ type dialer struct {
 func (d *dialer) dial(ctx context.Context, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
+	through := d.via != nil && !d.straight(addr)
 	first := addr
-	if d.via != nil {
+	if through {
 		first = address(d.via)
 	}
 	var nd net.Dialer
@@ -37,15 +45,15 @@ func (d *dialer) dial(ctx context.Context, addr string) (net.Conn, error) {
 	if err != nil {
 		return nil, err // names what was dialled
 	}
-	if d.via == nil {
+	if !through {
 		return c, nil
 	}
-	through, err := d.through(ctx, c, addr)
+	tunnel, err := d.through(ctx, c, addr)
 	if err != nil {
 		c.Close()
 		return nil, fmt.Errorf("through proxy %s: %w", d.via.Host, err)
 	}
-	return through, nil
+	return tunnel, nil
 }
 
 // through asks the proxy behind c for a tunnel.

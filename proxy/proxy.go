@@ -33,8 +33,9 @@ type Config struct {
 	// Wanted tells which requests are recorded; nil means ModelCall.
 	Wanted func(method, target string) bool
 
-	Via   *url.URL       // proxy through which upstreams are reached; nil: straight
-	Roots *x509.CertPool // that upstreams are checked against; nil: the system's
+	Via    *url.URL               // proxy through which upstreams are reached; nil: straight
+	Direct func(host string) bool // hosts that are reached without it; nil: none
+	Roots  *x509.CertPool         // that upstreams are checked against; nil: the system's
 
 	// Authorize decides about the user and password of a proxy's client; nil:
 	// everybody may. With it there is no base-URL mode, which has no password.
@@ -51,6 +52,9 @@ type Config struct {
 	Paused func() bool
 	// Alarm is told of what a person should know, one line each.
 	Alarm func(string)
+	// Asked is told of every host that a client asks for a tunnel to, and whether
+	// that is opened. It must not wait.
+	Asked func(host string, opened bool)
 }
 
 // Proxy is a recording proxy.
@@ -101,7 +105,7 @@ func New(c Config) (*Proxy, error) {
 			ClientSessionCache: tls.NewLRUClientSessionCache(256), DynamicRecordSizingDisabled: true,
 		},
 	}
-	p.dialer = &dialer{via: c.Via, tls: &tls.Config{RootCAs: c.Roots, MinVersion: tls.VersionTLS12}}
+	p.dialer = &dialer{via: c.Via, direct: c.Direct, tls: &tls.Config{RootCAs: c.Roots, MinVersion: tls.VersionTLS12}}
 	p.recorder = newRecorder(keeper{c.Journal, c.Learned, c.Policy, c.Wanted, c.Paused, scrubber{scanner: c.Scanner, learned: c.Learned}}, c.Queue)
 	return p, nil
 }

@@ -159,3 +159,30 @@ func TestAuthorizes(t *testing.T) {
 		t.Errorf("without it: %v", err)
 	}
 }
+
+// Hosts that are named are reached without the other proxy, and hosts that a
+// tunnel was asked for are told.
+func TestChainsNotToAll(t *testing.T) {
+	var asked atomic.Int64
+	var tunnels atomic.Value
+	w := newWorld(t, func(c *Config) {
+		c.Via = corporate(t, &asked)
+		c.Direct = func(host string) bool { return host == "127.0.0.1" }
+		c.Asked = func(host string, opened bool) { tunnels.Store(fmt.Sprint(host, opened)) }
+	})
+	up := w.upstream(events(1, 0))
+	if got := post(t, w.client(""), up.URL+"/v1/messages", "{}"); got != "data: event 0\n\n" {
+		t.Errorf("got %q", got)
+	}
+	if tunnels.Load() != "127.0.0.1true" {
+		t.Errorf("Asked was told %v", tunnels.Load())
+	}
+	other, err := tunnel(w.addr, strings.Replace(strings.TrimPrefix(up.URL, "https://"), "127.0.0.1", "localhost", 1), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Close()
+	if tunnels.Load() != "localhostfalse" || asked.Load() != 1 {
+		t.Errorf("Asked was told %v, and the other proxy was asked %d times, want localhost and once", tunnels.Load(), asked.Load())
+	}
+}
