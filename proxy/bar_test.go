@@ -276,16 +276,26 @@ func report(b *testing.B, x []float64, unit string) {
 
 type peersOf func(*testing.B) (*endpoint, []*peer, func())
 
-// call sends a request of a size and waits for the answer.
+// call measures calls of a size.
 func call(b *testing.B, size int, bar float64, of peersOf) {
 	_, peers, stop := of(b)
+	at := warm
+	if size > 1000 {
+		at = spaced
+	}
+	compare(b, peers, rounds(b, at, peers, func(*peer) {}, caller(b, peers, size)), bar)
+	stop()
+}
+
+// caller sends a request of a size and waits for the answer.
+func caller(b *testing.B, peers []*peer, size int) func(*peer) time.Duration {
 	requests := map[*peer][]byte{}
 	for _, p := range peers {
 		requests[p] = fmt.Appendf(nil, "POST %s/v1/chat/completions HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench/1.0\r\nAccept: */*\r\n"+
 			"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", p.path, p.host, size, bytes.Repeat([]byte("0123456789abcdef"), size/16+1)[:size])
 	}
-	answer := make([]byte, 1000)
-	once := func(p *peer) time.Duration {
+	answer := make([]byte, 4096)
+	return func(p *peer) time.Duration {
 		from := time.Now()
 		if _, err := p.conn.Write(requests[p]); err != nil {
 			b.Fatal(err)
@@ -299,21 +309,21 @@ func call(b *testing.B, size int, bar float64, of peersOf) {
 		}
 		return time.Since(from)
 	}
-	at := warm
-	if size > 1000 {
-		at = spaced
-	}
-	medians := rounds(b, at, peers, func(*peer) {}, once)
-	compare(b, peers, medians, bar)
+}
+
+// event measures server-sent events.
+func event(b *testing.B, bar float64, of peersOf) {
+	e, peers, stop := of(b)
+	open, once := streamer(b, e)
+	compare(b, peers, rounds(b, warm, peers, open, once), bar)
 	stop()
 }
 
-// event sends one server-sent event and waits for it.
-func event(b *testing.B, bar float64, of peersOf) {
-	e, peers, stop := of(b)
+// streamer opens a stream of events, and sends one and waits for it.
+func streamer(b *testing.B, e *endpoint) (open func(*peer), once func(*peer) time.Duration) {
 	text := fmt.Appendf(nil, "data: {\"id\":\"x\",\"choices\":[{\"delta\":{\"content\":\"%s\"}}]}\n\n", bytes.Repeat([]byte("tok "), 30))
 	got := make([]byte, 4096)
-	open := func(p *peer) {
+	open = func(p *peer) {
 		fmt.Fprintf(p.conn, "GET %s/events HTTP/1.1\r\nHost: %s\r\n\r\n", p.path, p.host)
 		p.server = <-e.streams
 		for n := 0; !bytes.HasSuffix(got[:n], headEnd); {
@@ -324,7 +334,7 @@ func event(b *testing.B, bar float64, of peersOf) {
 			n += k
 		}
 	}
-	once := func(p *peer) time.Duration {
+	once = func(p *peer) time.Duration {
 		want := len(text)
 		if p.name == "goproxy" { // it adds the framing of a chunk
 			want += len(fmt.Sprintf("%x\r\n\r\n", len(text)))
@@ -336,9 +346,7 @@ func event(b *testing.B, bar float64, of peersOf) {
 		}
 		return time.Since(from)
 	}
-	medians := rounds(b, warm, peers, open, once)
-	compare(b, peers, medians, bar)
-	stop()
+	return open, once
 }
 
 // The added median of a warm call in base-URL mode, plain, is at most 1.3 times

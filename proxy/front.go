@@ -2,9 +2,7 @@ package proxy
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"time"
@@ -100,6 +98,3 @@ func refuse(client *end, status int, text string) {
 	}
 	client.tcp.Close()
 }
-
-// gone tells whether an error says that the other side has ended or vanished.
-func gone(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) }

@@ -129,9 +129,6 @@ func (p *parser) close(s sink) (ok bool) {
 	return false
 }
 
-// idle tells whether the parser stands between two messages.
-func (p *parser) idle() bool { return p.state == inHead && len(p.buf) == 0 }
-
 func (p *parser) fail(s sink, format string, args ...any) []byte {
 	p.state, p.buf = inNothing, nil
 	s.lost(fmt.Errorf(format, args...))

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"path"
 	"slices"
 	"strings"
 )
@@ -148,12 +147,4 @@ func address(u *url.URL) string {
 		}
 	}
 	return net.JoinHostPort(u.Hostname(), port)
-}
-
-// basePath is what stands before the provider's path in what a client is given.
-func basePath(session, provider string) string {
-	if session == "" {
-		return path.Join("/", provider)
-	}
-	return path.Join("/s", url.PathEscape(session), provider)
 }

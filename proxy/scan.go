@@ -8,9 +8,11 @@ import (
 
 // Bounds of what a scrubber remembers.
 const (
-	scrubMargin = 8 << 10 // around what is new, so that a credential at its edge is seen whole
-	scrubBodies = 32
-	scrubBytes  = 64 << 20
+	scrubMargin  = 8 << 10  // around what is new, so that a credential at its edge is seen whole
+	scrubBodies  = 32       // that are remembered
+	scrubBytes   = 64 << 20 // of memory that they may take
+	scrubAlike   = 256      // bytes in which a body must begin like another to be compared
+	scrubNearest = 4        // bodies that are compared
 )
 
 // scrubber takes credentials that nobody told of out of request bodies, by what
@@ -65,12 +67,20 @@ func (s *scrubber) scrub(body []byte) []byte {
 	return fresh.kept
 }
 
-// nearest is the known body with which this one has most in common at its head.
+// nearest is, of the latest bodies that begin alike, the one with which this one
+// has most in common at its head.
 func (s *scrubber) nearest(body []byte) *scrubbed {
-	best, most := &scrubbed{}, 0
+	best, most, left := &scrubbed{}, 0, scrubNearest
 	for _, k := range s.known {
+		n := min(len(k.raw), len(body), scrubAlike)
+		if !bytes.Equal(k.raw[:n], body[:n]) {
+			continue
+		}
 		if n := commonHead(k.raw, body); n > most {
 			best, most = k, n
+		}
+		if left--; left == 0 || most == len(body) {
+			break
 		}
 	}
 	return best
@@ -80,26 +90,32 @@ func (s *scrubber) nearest(body []byte) *scrubbed {
 // without overlap.
 func (k *scrubbed) common(body []byte) (head, tail int) {
 	head = commonHead(k.raw, body)
-	most := min(len(k.raw), len(body)) - head
-	for tail < most && k.raw[len(k.raw)-1-tail] == body[len(body)-1-tail] {
-		tail++
-	}
-	return head, tail
+	return head, commonTail(k.raw[head:], body[head:])
 }
 
 // commonHead is the length of the common beginning, found in steps that halve.
 func commonHead(a, b []byte) int {
-	n := min(len(a), len(b))
-	at := 0
+	at, n := 0, min(len(a), len(b))
+	for step := n; step > 0; {
+		if step = min(step, n-at); bytes.Equal(a[at:at+step], b[at:at+step]) {
+			at += step
+		} else {
+			step /= 2
+		}
+	}
+	return at
+}
+
+// commonTail is the length of the common end.
+func commonTail(a, b []byte) int {
+	at, n := 0, min(len(a), len(b))
 	for step := n; step > 0; {
 		step = min(step, n-at)
-		if bytes.Equal(a[at:at+step], b[at:at+step]) {
+		if bytes.Equal(a[len(a)-at-step:len(a)-at], b[len(b)-at-step:len(b)-at]) {
 			at += step
+		} else {
+			step /= 2
 		}
-		if at == n {
-			break
-		}
-		step /= 2
 	}
 	return at
 }

@@ -22,17 +22,14 @@ import (
 func up(c net.Conn, answering *atomic.Bool) {
 	defer c.Close()
 	buf := make([]byte, 4096)
-	for {
-		if _, err := c.Read(buf); err != nil {
-			return
-		}
-		body, status := `{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}`, "200 OK"
-		if !answering.Load() {
-			body, status = `{"error":{"message":"loading"}}`, "503 Service Unavailable"
-		}
-		io.WriteString(c, "HTTP/1.1 "+status+"\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n"+body)
+	if _, err := c.Read(buf); err != nil {
 		return
 	}
+	body, status := `{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}`, "200 OK"
+	if !answering.Load() {
+		body, status = `{"error":{"message":"loading"}}`, "503 Service Unavailable"
+	}
+	io.WriteString(c, "HTTP/1.1 "+status+"\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n"+body)
 }
 
 // TestGuarded: between two probes a search waits for an endpoint that does not

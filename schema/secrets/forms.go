@@ -187,11 +187,8 @@ func cores64(s string) []string {
 // spellings are all patterns of a secret: the text itself, whose units are
 // escaped in any way, and base64 of it, of its escaped forms and of its base64.
 func (f *forms) spellings(s *secret) []pattern {
-	texts := []string{s.text}
 	quoted, _ := json.Marshal(s.text) // escapes what HTML would not bear
-	for _, form := range []string{string(quoted[1 : len(quoted)-1]), ascii(s.text), url.QueryEscape(s.text), url.PathEscape(s.text)} {
-		texts = append(texts, form)
-	}
+	texts := []string{s.text, string(quoted[1 : len(quoted)-1]), ascii(s.text), url.QueryEscape(s.text), url.PathEscape(s.text)}
 	for _, one := range styles {
 		texts = append(texts, write(s.text, one))
 	}
