@@ -6,8 +6,8 @@
 // Progress, warnings and errors are on stderr; an error is one line that begins
 // with "capstan: ", in lower case, without a full stop. Exit status: 0 success,
 // 1 failure, 2 wrong usage, 3 measured, and the answer is no (a service level
-// that no level meets, a verification that found something). An interrupted
-// command leaves files that open.
+// that no level meets, a verification that found something); record passes on
+// that of the command it runs. An interrupted command leaves files that open.
 package main
 
 import (
@@ -49,6 +49,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return 3
 	}
+	var child *childStatus
+	if errors.As(err, &child) {
+		return child.code
+	}
 	fmt.Fprintf(stderr, "capstan: %v\n", err)
 	var usage *usageError
 	if errors.As(err, &usage) {
@@ -85,11 +89,15 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			demoCommand(), importCommand(), inspectCommand(), verifyCommand(), replayCommand(),
 			capacityCommand(), reportCommand(), simulateCommand(),
+			recordCommand(), journalCommand(), caCommand(), doctorCommand(),
 		},
 		DisableSliceFlagSeparator: true, // an SLO may hold commas
 	}
 	for _, c := range app.Commands {
 		c.OnUsageError = onUsageError
+		for _, sub := range c.Subcommands {
+			sub.OnUsageError = onUsageError
+		}
 	}
 	return app
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"capstan": main})
+	testscript.Main(m, map[string]func(){"capstan": main, "agent": fakeAgent, "claude": fakeAgent})
 }
 
 // TestScripts runs the transcripts in testdata. Each finds the shipped dataset
@@ -21,6 +21,9 @@ func TestScripts(t *testing.T) {
 		Cmds: commands,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("SAMPLES", os.Getenv("CAPSTAN_SAMPLES"))
+			if err := startWorld(e); err != nil {
+				return err
+			}
 			return smoke.Write(e.WorkDir + "/smoke")
 		},
 		Condition: func(cond string) (bool, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -8,7 +9,7 @@ import (
 
 // permute moves a command's flags before its operands, because urfave/cli v2
 // takes everything after the first operand for operands. What follows "--" is
-// left alone. An argument that looks like a flag and is none of the command's
+// left alone, so that record's command keeps its own. An argument that looks like a flag and is none of the command's
 // is a usage error here, so that a misspelt flag is never taken for a file.
 func permute(app *cli.App, args []string) ([]string, error) {
 	if len(args) < 2 {
@@ -18,8 +19,14 @@ func permute(app *cli.App, args []string) ([]string, error) {
 	if cmd == nil {
 		return args, nil
 	}
+	named := args[:2]
+	if len(args) > 2 {
+		if sub := subcommand(cmd, args[2]); sub != nil {
+			cmd, named = sub, args[:3]
+		}
+	}
 	flags, operands := []string{}, []string{}
-	for rest := args[2:]; len(rest) > 0; {
+	for rest := args[len(named):]; len(rest) > 0; {
 		arg := rest[0]
 		rest = rest[1:]
 		if arg == "--" {
@@ -42,8 +49,17 @@ func permute(app *cli.App, args []string) ([]string, error) {
 			flags, rest = append(flags, rest[0]), rest[1:]
 		}
 	}
-	out := append([]string{args[0], args[1]}, flags...)
-	return append(append(out, "--"), operands...), nil
+	return slices.Concat(named, flags, []string{"--"}, operands), nil
+}
+
+// subcommand finds a command's command by name.
+func subcommand(cmd *cli.Command, name string) *cli.Command {
+	for _, sub := range cmd.Subcommands {
+		if sub.HasName(name) {
+			return sub
+		}
+	}
+	return nil
 }
 
 // lookupFlag says whether arg is a flag of cmd, and whether its value is the

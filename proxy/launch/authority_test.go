@@ -349,3 +349,28 @@ func TestKeepTogether(t *testing.T) {
 		}
 	}
 }
+
+// TestKey: the key of placeholders is made once.
+func TestKey(t *testing.T) {
+	home := t.TempDir()
+	one, err := Key(home)
+	if err != nil || len(one) != keyBytes {
+		t.Fatalf("Key = %d bytes, %v", len(one), err)
+	}
+	if two, err := Key(home); err != nil || string(two) != string(one) {
+		t.Errorf("Key again = another one, %v", err)
+	}
+	if other, _ := Key(t.TempDir()); string(other) == string(one) {
+		t.Error("two homes have the same key")
+	}
+	name := filepath.Join(home, "ca", "placeholder.key")
+	if info, err := os.Stat(name); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v, want mode 0600", info, err)
+	}
+	if err := os.WriteFile(name, one[:5], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Key(home); err == nil || !strings.Contains(err.Error(), "move it away") {
+		t.Errorf("Key of a damaged file = %v", err)
+	}
+}

@@ -48,9 +48,9 @@ func (c Config) way() Way {
 	return c.Harness.Way
 }
 
-// proxyURL is the proxy for a client that asks it for tunnels. The scheme is
+// ProxyURL is the proxy for a client that asks it for tunnels. The scheme is
 // http: Codex takes no other for WebSockets.
-func (c Config) proxyURL() string {
+func (c Config) ProxyURL() string {
 	password := c.Password
 	if password == "" {
 		password = "x" // some clients send no user without one
@@ -100,7 +100,7 @@ func Environment(base []string, c Config) []string {
 	e.set("no_proxy", noProxy)
 	if c.way() == Connect {
 		for _, name := range proxyVariables {
-			e.set(name, c.proxyURL())
+			e.set(name, c.ProxyURL())
 		}
 		e.set("NODE_USE_ENV_PROXY", "1") // Node ignores the proxy without it
 		e.set("AIOHTTP_TRUST_ENV", "True")

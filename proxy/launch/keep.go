@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -90,24 +91,32 @@ func RotateAuthority(home string, hosts []string) (*Authority, error) {
 	return a, a.keep(home, true)
 }
 
-// keep writes the authority to its file, which only the user can read. The key
-// and the certificate are one file, so that no crash parts them.
+// keep writes the authority to its file. The key and the certificate are one
+// file, so that no crash parts them.
 func (a *Authority) keep(home string, replace bool) error {
 	text, err := a.encode()
+	if err == nil {
+		err = keepFile(authorityName(home), text, replace)
+	}
 	if err != nil {
 		return fmt.Errorf("keep authority: %w", err)
 	}
-	name := authorityName(home)
+	return nil
+}
+
+// keepFile writes a file that only the user can read, whole or not at all.
+// Without replace it fails where there is one.
+func keepFile(name string, text []byte, replace bool) error {
 	dir := filepath.Dir(name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("keep authority: %w", err)
+		return err
 	}
 	if err := os.Chmod(dir, 0o700); err != nil { // it may have been there
-		return fmt.Errorf("keep authority: %w", err)
+		return err
 	}
 	temp, err := os.CreateTemp(dir, "new-*") // mode 0600
 	if err != nil {
-		return fmt.Errorf("keep authority: %w", err)
+		return err
 	}
 	defer os.Remove(temp.Name())
 	_, err = temp.Write(text)
@@ -118,7 +127,7 @@ func (a *Authority) keep(home string, replace bool) error {
 		err = e
 	}
 	if err != nil {
-		return fmt.Errorf("keep authority: %w", err)
+		return err
 	}
 	if !replace {
 		err = os.Link(temp.Name(), name) // fails if there is one
@@ -126,10 +135,35 @@ func (a *Authority) keep(home string, replace bool) error {
 	if replace || err != nil && !errors.Is(err, fs.ErrExist) { // or the filesystem knows no links
 		err = os.Rename(temp.Name(), name)
 	}
-	if err != nil {
-		return fmt.Errorf("keep authority: %w", err)
-	}
-	return nil
+	return err
 }
 
 func authorityName(home string) string { return filepath.Join(home, "ca", authorityFile) }
+
+// Key returns the key of the placeholders and hashes that this installation
+// writes in the place of secrets, and makes it on first use. Equal secrets have
+// equal placeholders under one key, which is why it is kept.
+func Key(home string) ([]byte, error) {
+	name := filepath.Join(home, "ca", "placeholder.key")
+	key, err := os.ReadFile(name)
+	if err == nil && len(key) == keyBytes {
+		return key, nil
+	}
+	if err == nil {
+		return nil, fmt.Errorf("read key of placeholders: %s is damaged: move it away, and equal secrets will have other placeholders from then on", name)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read key of placeholders: %w", err)
+	}
+	key = make([]byte, keyBytes)
+	rand.Read(key)
+	switch err := keepFile(name, key, false); {
+	case errors.Is(err, fs.ErrExist): // another process was first
+		return Key(home)
+	case err != nil:
+		return nil, fmt.Errorf("keep key of placeholders: %w", err)
+	}
+	return key, nil
+}
+
+const keyBytes = 32

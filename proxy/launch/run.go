@@ -2,6 +2,7 @@ package launch
 
 import (
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -72,6 +73,16 @@ func (r *Run) trust(a *Authority, base []string) error {
 	all.add(a.PEM())
 	r.Bundle = filepath.Join(r.Dir, "bundle.pem")
 	return os.WriteFile(r.Bundle, all.text, 0o644)
+}
+
+// AddTrusted adds to a pool what the variables of an environment have programs
+// trust besides the system's certificates.
+func AddTrusted(pool *x509.CertPool, env []string) {
+	for _, name := range append(slices.Clone(bundleVariables), extraVariable) {
+		if text, err := os.ReadFile(lookup(env, name)); err == nil {
+			pool.AppendCertsFromPEM(text)
+		}
+	}
 }
 
 // load adds a file of the user's.
