@@ -28,6 +28,7 @@ func fakeAgent() {
 	n := flag.Int("n", 0, "make `CALLS`")
 	body := flag.String("body", "", "`TEXT` of the prompt")
 	size := flag.Int("size", 0, "send as many random bytes")
+	seed := flag.Int("seed", 1, "`SEED` of the bytes")
 	path := flag.String("path", "/v1/messages", "`PATH` of the calls")
 	direct := flag.Bool("direct", false, "use no proxy")
 	wait := flag.Bool("wait", false, "say ready, wait for a signal and end with 7")
@@ -40,8 +41,8 @@ func fakeAgent() {
 	for name := range strings.FieldsSeq(*show) {
 		fmt.Printf("%s=%s\n", name, os.Getenv(name))
 	}
-	for range *n {
-		if err := fakeCall(*path, *body, *size, *direct); err != nil {
+	for i := range *n {
+		if err := fakeCall(*path, *body+noise(*size, uint64(*seed+i)), *direct); err != nil {
 			fmt.Fprintln(os.Stderr, "agent:", err)
 			os.Exit(1)
 		}
@@ -61,7 +62,7 @@ func fakeAgent() {
 }
 
 // fakeCall makes one model call and reads the answer as it comes.
-func fakeCall(path, text string, size int, direct bool) error {
+func fakeCall(path, text string, direct bool) error {
 	base := os.Getenv("ANTHROPIC_BASE_URL")
 	if base == "" {
 		base = "https://api.anthropic.com"
@@ -70,7 +71,7 @@ func fakeCall(path, text string, size int, direct bool) error {
 	if direct {
 		tr.Proxy = nil
 	}
-	body := fmt.Sprintf(`{"model":"m","stream":true,"messages":[{"role":"user","content":%q}]}`, text+noise(size))
+	body := fmt.Sprintf(`{"model":"m","stream":true,"messages":[{"role":"user","content":%q}]}`, text)
 	r, err := http.NewRequest(http.MethodPost, base+path, strings.NewReader(body))
 	if err != nil {
 		return err
@@ -93,9 +94,9 @@ func fakeCall(path, text string, size int, direct bool) error {
 }
 
 // noise is text that cannot be made smaller by much.
-func noise(n int) string {
+func noise(n int, seed uint64) string {
 	b := make([]byte, n)
-	x := uint64(88172645463325252)
+	x := seed * 88172645463325253
 	for i := range b {
 		x ^= x << 13
 		x ^= x >> 7

@@ -9,8 +9,9 @@ import (
 
 // permute moves a command's flags before its operands, because urfave/cli v2
 // takes everything after the first operand for operands. What follows "--" is
-// left alone, so that record's command keeps its own. An argument that looks like a flag and is none of the command's
-// is a usage error here, so that a misspelt flag is never taken for a file.
+// left alone: record's command keeps its own flags. An argument that looks like a
+// flag and is none of the command's is a usage error here, so that a misspelt
+// flag is never taken for a file.
 func permute(app *cli.App, args []string) ([]string, error) {
 	if len(args) < 2 {
 		return args, nil

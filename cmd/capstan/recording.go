@@ -169,6 +169,7 @@ func (r *recording) open(addr string) error {
 	r.addr = l.Addr().String()
 	r.journal, err = journal.NewWriter(journal.Config{
 		Dir: r.dir, KeepBytes: r.keep, KeepAge: r.keepFor, Recipients: r.recipients, Notify: r.trouble,
+		Grace: lastTries,
 	})
 	if err != nil {
 		l.Close()
@@ -186,6 +187,9 @@ func (r *recording) open(addr string) error {
 	r.work(l)
 	return nil
 }
+
+// lastTries is how long the end of a recording waits for a disk that is full.
+const lastTries = 3 * time.Second
 
 func (r *recording) proxyConfig(key []byte) proxy.Config {
 	providers := proxy.Providers()
