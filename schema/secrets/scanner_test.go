@@ -281,6 +281,8 @@ func TestScannerSamples(t *testing.T) {
 	}
 }
 
+// TestScannerOwnSources bounds what is found in this repository. Tests are left
+// out: they plant credentials.
 func TestScannerOwnSources(t *testing.T) {
 	bytes, found := scanTree(t, "../..", ".go", ".md", ".mod", ".sum", ".txtar", ".yaml")
 	t.Logf("sources: %d findings in %d bytes", found, bytes)
@@ -292,7 +294,7 @@ func TestScannerOwnSources(t *testing.T) {
 func scanTree(t *testing.T, root string, exts ...string) (total, findings int) {
 	scanner := secrets.NewScanner(key)
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !slices.Contains(exts, filepath.Ext(path)) {
+		if err != nil || d.IsDir() || !slices.Contains(exts, filepath.Ext(path)) || strings.HasSuffix(path, "_test.go") {
 			return err
 		}
 		text, err := os.ReadFile(path)
