@@ -44,7 +44,9 @@ var layout = map[string][]string{
 	"replay/result":       {"replay/capacity", "replay/cost", "replay/stat", "schema", "schema/bundle"},
 	"replay/report":       {"replay/result", "replay/capacity", "replay/cost", "replay/stat", "schema"},
 	"proxy":               {"proxy/journal", "proxy/codec", "schema/secrets", "schema/wire"},
+	"proxy/assemble":      {"proxy/journal", "schema", "schema/fold", "schema/wire"},
 	"datasets/smoke/make": {"datasets", "schema", "schema/fold", "schema/wire", "schema/tokens"},
+	"cmd/standin":         {"schema/wire", "proxy/codec"},
 	"cmd/capstan":         {"*"},
 }
 
@@ -60,7 +62,7 @@ var homes = map[string][]string{
 	"github.com/tiktoken-go/tokenizer":         {"schema/tokens"},
 	"github.com/tidwall/gjson":                 {"schema/wire", "schema/fold", "datasets/convert"},
 	"github.com/andybalholm/brotli":            {"proxy/codec"},
-	"github.com/goccy/go-yaml":                 {"replay/sim", "replay/cost", "cmd/capstan"},
+	"github.com/goccy/go-yaml":                 {"replay/sim", "replay/cost", "cmd/capstan", "cmd/standin"},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"replay/cost"},
 	"gonum.org/v1/gonum":                       {"replay/stat"},
 	"gonum.org/v1/plot":                        {"replay/report"},
@@ -70,7 +72,7 @@ var homes = map[string][]string{
 
 // clockless packages are pure: they are told the time and read no clock.
 var clockless = []string{
-	"schema/wire", "schema/fold", "schema/secrets", "proxy/codec", "replay/plan", "replay/sim", "replay/virtual",
+	"schema/wire", "schema/fold", "schema/secrets", "proxy/codec", "proxy/assemble", "replay/plan", "replay/sim", "replay/virtual",
 	"replay/capacity", "replay/stat", "replay/cost",
 }
 
