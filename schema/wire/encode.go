@@ -24,6 +24,9 @@ type Part struct {
 	Name   string // of the tool
 	Custom bool   // Responses: a custom tool, which takes text
 
+	// Namespace is the group in which a request of Responses declared the tool.
+	Namespace string
+
 	// Proof is the opaque text that a dialect wants back with a part: signature,
 	// thoughtSignature or encrypted_content.
 	Proof string

@@ -250,3 +250,18 @@ func TestPrewarm(t *testing.T) {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
+
+// TestNamespace looks for the namespace of tools in their items alone.
+func TestNamespace(t *testing.T) {
+	f := func(p wire.Part, want string) {
+		t.Helper()
+		a := wire.Scripted{ID: "resp_1", Model: "m", Parts: []wire.Part{p}}
+		body, err := wire.AppendAnswer(nil, wire.FormatResponses, a)
+		if err != nil || !json.Valid(body) || !strings.Contains(string(body), want) {
+			t.Errorf("AppendAnswer(%+v) = %s, %v, want %s in it", p, body, err, want)
+		}
+	}
+	f(wire.Part{Kind: wire.PartTool, ID: "1", Name: "wait", Namespace: "agents"}, `"call_id":"1","name":"wait","namespace":"agents"}`)
+	f(wire.Part{Kind: wire.PartTool, ID: "1", Name: "edit", Namespace: "files", Custom: true, Text: "x"}, `"input":"x","name":"edit","namespace":"files"}`)
+	f(wire.Part{Kind: wire.PartTool, ID: "1", Name: "wait"}, `"call_id":"1","name":"wait"}`)
+}

@@ -117,12 +117,12 @@ func (a *Scripted) item(i int, done bool) []byte {
 		return object(nil, "id", id, "type", "reasoning", "encrypted_content", proof, "summary", summary)
 	case PartTool:
 		if p.Custom {
-			return object(nil, "id", id, "type", "custom_tool_call", "status", status, "call_id", p.ID, "input", text, "name", p.Name)
+			return p.toolItem("id", id, "type", "custom_tool_call", "status", status, "call_id", p.ID, "input", text)
 		}
 		if done {
 			text = string(p.arguments())
 		}
-		return object(nil, "id", id, "type", "function_call", "status", status, "arguments", text, "call_id", p.ID, "name", p.Name)
+		return p.toolItem("id", id, "type", "function_call", "status", status, "arguments", text, "call_id", p.ID)
 	case PartCompaction:
 		return object(nil, "id", id, "type", "compaction", "encrypted_content", p.Text)
 	}
@@ -131,6 +131,15 @@ func (a *Scripted) item(i int, done bool) []byte {
 		content = array(nil, outputTextPart(text))
 	}
 	return object(nil, "id", id, "type", "message", "status", status, "content", content, "role", "assistant")
+}
+
+// toolItem is an item that calls the tool. Clients look for it in its namespace.
+func (p *Part) toolItem(members ...any) []byte {
+	members = append(members, "name", p.Name)
+	if p.Namespace != "" {
+		members = append(members, "namespace", p.Namespace)
+	}
+	return object(nil, members...)
 }
 
 // status says how the answer ends; any finish reason but the usual one makes it
