@@ -34,7 +34,7 @@ var layout = map[string][]string{
 	"datasets/smoke":      {},
 	"replay/stat":         {},
 	"replay/plan":         {"schema", "datasets", "schema/fold", "schema/wire", "schema/tokens"},
-	"replay/agent":        {"replay/plan", "schema", "schema/wire"},
+	"replay/agent":        {"replay/plan", "schema", "schema/secrets", "schema/wire"},
 	"replay":              {"replay/plan", "replay/agent", "replay/capacity", "schema"},
 	"replay/sim":          {},
 	"replay/simhttp":      {"replay/sim", "schema/wire"},

@@ -17,8 +17,11 @@ import (
 )
 
 const (
-	// maxPlain bounds a plain JSON answer or an error's body.
-	maxPlain = 16 << 20
+	// maxPlain bounds a plain JSON answer. As many can be in memory as there are
+	// calls in flight.
+	maxPlain = 4 << 20
+	// maxRefusal bounds what is read of the body of a response that is not 200.
+	maxRefusal = 64 << 10
 	// lingerFor is how long after [DONE] the response may take to end. It keeps
 	// the connection usable; longer would keep the agent from its next step.
 	lingerFor = 100 * time.Millisecond
@@ -31,6 +34,7 @@ type answer struct {
 	usage  wire.Usage
 
 	bytes, firstBytes int64 // visible; of those, the ones that came with the first token
+	reasoning         int64 // of bytes
 	chunks            int32 // arrivals that carried visible text
 	mark              int   // of Request.Marks, the next to note
 }
@@ -72,7 +76,7 @@ func (c *call) read(r *fasthttp.Response) {
 
 // refused reads the body of a response that is not 200 and classes it.
 func (c *call) refused(body io.Reader) {
-	p, err := c.all(body)
+	p, err := c.all(body, maxRefusal)
 	if err != nil && len(p) == 0 && c.class != "" {
 		return
 	}
@@ -102,7 +106,7 @@ func statusError(status int32, code, msg string) error {
 // plain reads an answer that was not streamed. All of it arrives at once, so
 // first and last token are its end.
 func (c *call) plain(body io.Reader) {
-	p, err := c.all(body)
+	p, err := c.all(body, maxPlain)
 	if err != nil {
 		c.fail(schema.ErrStream, fmt.Errorf("read the answer: %w", err))
 		return
@@ -116,9 +120,9 @@ func (c *call) plain(body io.Reader) {
 	c.answer.over = true
 }
 
-// all reads a body that is not a stream of events.
-func (c *call) all(body io.Reader) ([]byte, error) {
-	p, err := io.ReadAll(io.LimitReader(body, maxPlain))
+// all reads a body that is not a stream of events, up to limit bytes.
+func (c *call) all(body io.Reader, limit int64) ([]byte, error) {
+	p, err := io.ReadAll(io.LimitReader(body, limit))
 	if len(p) > 0 {
 		c.stamp(firstByte, c.seen)
 	}
@@ -160,13 +164,17 @@ func (c *call) decoded(err error) {
 	}
 }
 
-// delta takes one event. It runs for every token and allocates nothing.
+// delta takes one event. It runs for every token and allocates nothing. What
+// follows [DONE] is no part of the answer.
 func (c *call) delta(d wire.Delta) {
+	a := &c.answer
+	if a.over {
+		return
+	}
 	if d.Err != "" {
 		c.said(d.Err)
 		return
 	}
-	a := &c.answer
 	if d.Usage != nil {
 		a.usage = *d.Usage
 	}
@@ -174,6 +182,7 @@ func (c *call) delta(d wire.Delta) {
 		a.finish = d.Finish
 	}
 	if d.Bytes > 0 {
+		a.reasoning += int64(d.Reasoning)
 		c.token(int64(d.Bytes))
 	}
 	if d.Done {
@@ -243,7 +252,7 @@ func (k *Client) tokensIn(a *answer) float64 {
 	if tokens == 0 || bytes == 0 {
 		tokens, bytes = 1, 4
 	}
-	return float64(a.bytes*tokens) / float64(bytes)
+	return float64(a.bytes) * float64(tokens) / float64(bytes)
 }
 
 // learn counts a finished answer for tokensIn.
@@ -280,18 +289,32 @@ func (c *call) settle() {
 }
 
 // fill writes the answer into s.
-func (a *answer) fill(s *schema.Sample) {
+func (a *answer) fill(s *schema.Sample, k *Client) {
 	s.Chunks = a.chunks
 	s.InputTokens, s.CachedTokens = known(a.usage.Input), known(a.usage.Cached)
 	s.OutputTokens = known(a.usage.Output)
 	s.FirstTokens, s.FinishReason = nil, nil
 	if a.usage.Output != wire.Unknown && a.bytes > 0 {
-		f := float64(a.usage.Output) * float64(a.firstBytes) / float64(a.bytes)
+		hidden := float64(a.hidden())
+		f := hidden + (float64(a.usage.Output)-hidden)*float64(a.firstBytes)/float64(a.bytes)
 		s.FirstTokens = &f
 	}
 	if a.finish != "" {
-		s.FinishReason = &a.finish
+		finish := k.line(a.finish)
+		s.FinishReason = &finish
 	}
+}
+
+// hidden is how many of the reported output tokens did not show: reasoning where
+// no reasoning text came, and tokens for which there is no byte of visible text.
+// They count with the first chunk, as generated before it, so that they do not
+// pass for speed.
+func (a *answer) hidden() int64 {
+	unseen := max(0, a.usage.Output-a.bytes)
+	if a.reasoning == 0 {
+		unseen = max(unseen, min(a.usage.Reasoning, a.usage.Output))
+	}
+	return unseen
 }
 
 func known(n int64) *int64 {

@@ -183,14 +183,15 @@ func (c *call) stamp(m stamp, at time.Duration) {
 	c.have |= 1 << m
 }
 
-// close hands the connection back, or closes it where it can't be used again.
+// close hands the connection back, or closes it where it can't be used again. A
+// response that has no body, such as a 204, is pooled by fasthttp before it gets
+// here: then release alone is what lets the next call have the connection.
 func (c *call) close(r *fasthttp.Response) {
-	if c.stop != nil && !c.stop() {
-		r.SetConnectionClose() // the context's end may still be setting deadlines
-	}
+	spoilt := c.stop != nil && !c.stop() // the context's end may still be setting deadlines
 	if c.conn != nil {
-		if c.conn.cut {
+		if spoilt = spoilt || c.conn.cut; spoilt {
 			r.SetConnectionClose()
+			c.conn.drop()
 		}
 		c.conn.release()
 	}
@@ -229,7 +230,7 @@ func (c *call) fill(s *schema.Sample) {
 	if c.status != 0 {
 		s.HTTPStatus = &c.status
 	}
-	c.answer.fill(s)
+	c.answer.fill(s, c.client)
 	if c.class != "" {
 		text := c.client.text(c.cause)
 		s.Error, s.ErrorText = &c.class, &text

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/capstan-bench/capstan/schema/secrets"
 )
 
 // Config says which endpoint a client talks to, and how patiently.
@@ -64,7 +67,8 @@ type Client struct {
 	addr    string // host:port
 	tls     *tls.Config
 	bearer  string
-	key     string
+	secret  []string         // what no text may hold
+	learned *secrets.Learned // the same in other spellings, where they are long enough
 	ttft    time.Duration
 	idle    time.Duration
 	timeout time.Duration // of dialling
@@ -96,7 +100,6 @@ func New(c Config) (*Client, error) {
 	k := &Client{
 		uri:     "http://" + c.Target.Host + completions(c.Target),
 		addr:    hostPort(c.Target),
-		key:     c.APIKey,
 		ttft:    orDefault(c.TTFTTimeout, 10*time.Minute),
 		idle:    orDefault(c.IdleTimeout, 2*time.Minute),
 		timeout: orDefault(c.DialTimeout, 10*time.Second),
@@ -116,9 +119,34 @@ func New(c Config) (*Client, error) {
 			return nil, err
 		}
 	}
+	k.keepSecret(c)
 	k.setHost(c)
 	return k, nil
 }
+
+// keepSecret notes the key and the values of the target's query.
+func (k *Client) keepSecret(c Config) {
+	if c.APIKey != "" {
+		k.secret = append(k.secret, c.APIKey)
+	}
+	for _, values := range c.Target.Query() {
+		for _, v := range values {
+			if len(v) >= minSecret {
+				k.secret = append(k.secret, v)
+			}
+		}
+	}
+	hashKey := make([]byte, 32)
+	rand.Read(hashKey)
+	k.learned = secrets.NewLearned(hashKey)
+	for _, s := range k.secret {
+		k.learned.Add("key", s, true)
+	}
+}
+
+// minSecret is how many bytes a value of the target's query must have to count
+// as a secret: shorter ones are versions and switches.
+const minSecret = 8
 
 // setHost sets fasthttp up. Left out on purpose: ReadTimeout (one absolute
 // deadline for the whole stream), MaxConnWaitTimeout (hides queueing), IsTLS
@@ -126,7 +154,7 @@ func New(c Config) (*Client, error) {
 func (k *Client) setHost(c Config) {
 	h := &k.host
 	h.Addr = k.addr
-	h.Dial = func(string) (net.Conn, error) { return &conn{client: k}, nil }
+	h.Dial = func(string) (net.Conn, error) { return newConn(k), nil }
 	h.StreamResponseBody = true
 	h.ConnPoolStrategy = fasthttp.LIFO
 	h.MaxIdemponentCallAttempts = 1

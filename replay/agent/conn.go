@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"time"
 )
 
@@ -12,13 +13,18 @@ import (
 // body together; it stamps every read; and it replaces the socket under it when
 // a kept one turns out to be closed.
 //
-// A conn is used by one call's goroutine at a time. Only the watcher of send
-// runs beside it, and only until the first byte of the response.
+// A conn is used by one call's goroutine at a time. Only the watcher of send runs
+// beside it, and only until the first byte of the response. fasthttp hands a
+// conn on as soon as it holds a response without a body, such as a 204, so the
+// next call waits in Write until the one before has let go.
 type conn struct {
 	client *Client
 	raw    net.Conn // nil before the first call and after a failure
 	served bool     // raw has carried a whole exchange before this one
 	call   *call    // nil between calls
+
+	mu    sync.Mutex
+	freed sync.Cond // with mu: call became nil
 
 	head []byte      // the request's header, kept until its body arrives
 	iov  net.Buffers // reused by write
@@ -39,8 +45,20 @@ type firstRead struct {
 	at  time.Duration
 }
 
+// newConn returns a conn without a socket.
+func newConn(client *Client) *conn {
+	k := &conn{client: client}
+	k.freed.L = &k.mu
+	return k
+}
+
 // Write keeps the header until ReadFrom brings the body.
 func (k *conn) Write(p []byte) (int, error) {
+	k.mu.Lock()
+	for k.call != nil {
+		k.freed.Wait()
+	}
+	k.mu.Unlock()
 	k.head = append(k.head, p...)
 	return len(p), nil
 }
@@ -56,7 +74,9 @@ func (k *conn) ReadFrom(r io.Reader) (int64, error) {
 	if !ok {
 		return 0, errNoCall
 	}
+	k.mu.Lock()
 	k.call, c.conn = c, k
+	k.mu.Unlock()
 	if err := k.send(); err != nil {
 		return 0, err
 	}
@@ -136,14 +156,28 @@ func (k *conn) await() error {
 // with the socket.
 func (k *conn) release() {
 	if k.watch != nil {
-		k.raw.Close()
+		k.drop()
+	}
+	k.head = k.head[:0]
+	k.rest = nil
+	k.served = k.raw != nil
+	k.mu.Lock()
+	k.call = nil
+	k.mu.Unlock()
+	k.freed.Signal()
+}
+
+// drop closes the socket, which can carry no further call.
+func (k *conn) drop() {
+	if k.raw == nil {
+		return
+	}
+	k.raw.Close()
+	if k.watch != nil {
 		<-k.watch
 		k.watch = nil
 	}
-	k.call = nil
-	k.head = k.head[:0]
-	k.rest = nil
-	k.served = true
+	k.raw = nil
 }
 
 // Close closes the socket.

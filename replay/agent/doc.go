@@ -15,7 +15,8 @@
 //     connection that turns out to be closed before a byte of the response came:
 //     the request is then sent once more on a new connection and counted in
 //     Reconnects, because that is our doing and not the system's.
-//   - The API key is in no error, no text and no sample.
+//   - The API key and the values of the target's query are in no error, no text and
+//     no sample, as they are or in the spellings that package secrets knows.
 //
 // It does no HTTP/2, follows no redirect and uses no proxy: each would put
 // something between the stamp and the system.

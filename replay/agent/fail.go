@@ -73,13 +73,17 @@ func class(err error) string {
 	return schema.ErrStream // a header that can't be read
 }
 
-// text puts an error into one line of at most maxText bytes without the key,
-// which some servers repeat in what they refuse.
-func (k *Client) text(err error) string {
-	s := err.Error()
-	if k.key != "" {
-		s = strings.ReplaceAll(s, k.key, "[key]")
+// text puts an error into one line.
+func (k *Client) text(err error) string { return k.line(err.Error()) }
+
+// line makes what a server said fit to be kept: one line of at most maxText bytes
+// without the key and without what the target's query holds, which some servers
+// repeat in what they refuse, as they are or escaped.
+func (k *Client) line(s string) string {
+	for _, secret := range k.secret {
+		s = strings.ReplaceAll(s, secret, "[key]")
 	}
+	s = string(k.learned.Redact([]byte(s)))
 	s = strings.ToValidUTF8(s, "?")
 	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
 	if len(s) <= maxText {

@@ -76,8 +76,13 @@ func (p *peer) close() {
 // it; a goroutine that is left over fails the test.
 func bubble(t *testing.T, p *peer, c agent.Config, f func(k *agent.Client)) {
 	t.Helper()
+	bubbleAt(t, "http://model.test", p, c, f)
+}
+
+func bubbleAt(t *testing.T, target string, p *peer, c agent.Config, f func(k *agent.Client)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		c.Target, _ = url.Parse("http://model.test")
+		c.Target, _ = url.Parse(target)
 		c.Dial = p.dial
 		k, err := agent.New(c)
 		if err != nil {

@@ -207,6 +207,8 @@ func TestChatStreamShapes(t *testing.T) {
 		add(`{"choices":[{"delta":{"content":"\"},\"finish_reason\":null}]}"},"finish_reason":null}]}`, "bytes=26")
 		add(`{"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"a"}}]}}]}`, "bytes=1 tool=1")
 		add(`{"choices":[{"delta":{"content":"ab"},"finish_reason":null}],"usage":{"prompt_tokens":1.5}}`, "bytes=2 usage=-1,-1,-1,-1")
+		add(`{"choices":[],"usage":{"prompt_tokens":1099511627776,"completion_tokens":1099511627777}}`, "usage=1099511627776,-1,-1,-1")
+		add(`{"choices":[],"usage":{"prompt_tokens":-1,"completion_tokens":1e18}}`, "usage=-1,-1,-1,-1")
 	}
 	got, err := decode(new(wire.ChatStream), []byte(strings.Join(in, "")))
 	if err != nil {

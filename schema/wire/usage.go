@@ -43,8 +43,12 @@ func chatUsage(s *scanner, u *Usage) bool {
 	return s.err == nil
 }
 
+// maxCount is past every real count of tokens. What is past it says nothing, and
+// sums of what is not can't overflow.
+const maxCount = 1 << 40
+
 func readCount(s *scanner, n *int64) {
-	if v, ok := s.intValue(); ok && v >= 0 {
+	if v, ok := s.intValue(); ok && v >= 0 && v <= maxCount {
 		*n = v
 	}
 }
