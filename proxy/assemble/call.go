@@ -247,11 +247,11 @@ func (rd *reading) elements(l *wire.Layout) (billing string) {
 			switch {
 			case e.Kind == wire.KindTools:
 				c.noTools = false
-				tools = binarySum(tools, e.Bytes)
+				tools = append(tools, shelf.form(pieces[i], e.Bytes)[:]...)
 			case e.Kind == wire.KindSystem && e.Role == "" && bytes.Contains(e.Bytes, []byte("x-anthropic-billing-header")):
 				billing = string(e.Bytes)
 			case e.Kind == wire.KindSystem && (e.Role == "" || leading):
-				system = binarySum(system, e.Bytes)
+				system = append(system, shelf.form(pieces[i], e.Bytes)[:]...)
 			default:
 				leading = false
 				entries = append(entries, rd.entry(pieces[i], e))
@@ -269,13 +269,6 @@ func (rd *reading) elements(l *wire.Layout) (billing string) {
 		c.node = t.down(c.node, e)
 	}
 	return billing
-}
-
-// binarySum goes on with a running hash of elements without their cache marks.
-func binarySum(state, element []byte) []byte {
-	form, _ := canonical(element)
-	s := sumOf(append(state, form...))
-	return s[:]
 }
 
 // entry is the tree's number of an element, found once for each piece.

@@ -63,8 +63,22 @@ func (s *sorter) place(c *call) {
 	case c.pred != nil && c.pred.lane != nil:
 		s.follow(c)
 	default:
-		s.add(s.fresh(""), c)
+		s.start(c)
 	}
+}
+
+// start places a turn that carries nothing on. If nothing spawned it and the
+// session's first agent had come to an end, that has been given a new context;
+// else it is another agent.
+func (s *sorter) start(c *call) {
+	if len(s.lanes) > 0 && c.by == nil && !c.who.sub {
+		if p := s.lanes[0].latest; p != nil && len(p.asked) == 0 && !s.lanes[0].busy(c) {
+			c.rewrote = true
+			s.add(s.lanes[0], c)
+			return
+		}
+	}
+	s.add(s.fresh(""), c)
 }
 
 func (s *sorter) keyed(key string) *lane {

@@ -157,6 +157,10 @@ func (l *linker) connect(c *call) {
 	if l.again(c) {
 		return
 	}
+	if c.before != nil && near(c.before, c) {
+		c.pred = c.before // it says so
+		return
+	}
 	extends := l.extends(c)
 	if c.off || extends && c.pred.next == 0 {
 		return
@@ -361,7 +365,7 @@ func (l *linker) mayRaise(p, c *call) bool {
 		return false
 	}
 	if p.who.session == "" || c.who.session == "" {
-		return c.tag != "" || p.host == c.host
+		return c.tag != "" || p.host == c.host && p.agent == c.agent
 	}
 	if p.who.session == c.who.session {
 		return p.who.lane == "" || p.who.lane != c.who.lane

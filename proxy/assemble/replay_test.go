@@ -32,30 +32,37 @@ func fromFile(t testing.TB, name string) []*journal.Exchange {
 // bytesPer counts tokens in a way that depends on nothing.
 func bytesPer(b []byte) int { return (len(b) + 3) / 4 }
 
-// TestPackedDatasets: what is assembled can be written, verified and, in the Chat
-// dialect, replayed.
+// TestPackedDatasets: what is assembled can be written and verified.
 func TestPackedDatasets(t *testing.T) {
 	paths, _ := filepath.Glob("testdata/*.txtar")
+	var all []*journal.Exchange
 	for _, path := range paths {
 		name := strings.TrimSuffix(filepath.Base(path), ".txtar")
-		sessions, _ := pack(t, fromFile(t, name), assemble.Config{Count: bytesPer, Tokenizer: "bytes/4"})
-		dir := filepath.Join(t.TempDir(), name)
-		w, err := datasets.Create(dir, datasets.Card{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, s := range sessions {
-			if err := w.Add(s); err != nil {
-				t.Errorf("%s: %v", name, err)
+		for _, x := range fromFile(t, name) {
+			if x.Flow.Session == "" {
+				x.Flow.Session = name
 			}
+			all = append(all, x)
 		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "dataset")
+	w, err := datasets.Create(dir, datasets.Card{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sessions, report := pack(t, all, assemble.Config{Count: bytesPer, Tokenizer: "bytes/4"})
+	sound(t, sessions, report)
+	for _, s := range sessions {
+		if err := w.Add(s); err != nil {
+			t.Error(err)
 		}
-		r, err := datasets.Verify(dir)
-		if err != nil || !r.OK() || r.Bodies == 0 {
-			t.Errorf("%s: verify: %v, %d bodies, problems %v", name, err, r.Bodies, r.Problems)
-		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := datasets.Verify(dir)
+	if err != nil || !r.OK() || r.Calls != report.Calls || r.Bodies != report.Calls-1 { // one request was empty
+		t.Errorf("verify: %v, report %+v of %+v", err, r, report)
 	}
 }
 
@@ -219,7 +226,7 @@ func file(t testing.TB) *os.File {
 // TestMemory: what is held between the passes grows with what is new in the
 // recording, not with the bytes that went over the wire.
 func TestMemory(t *testing.T) {
-	const sessions, turns, size = 12, 60, 4 << 10
+	const sessions, turns, size = 12, 40, 4 << 10
 	a := assemble.New(file(t), assemble.Config{})
 	heap := func() int64 {
 		runtime.GC()

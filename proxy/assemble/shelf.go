@@ -18,6 +18,7 @@ type shelf struct {
 	err     error
 	pieces  []piece
 	byHash  map[sum]int32
+	forms   []sum // of pieces in the form in which they are compared
 }
 
 // span is a stretch of the spool.
@@ -29,7 +30,8 @@ type span struct {
 // piece is bytes that are kept once.
 type piece struct {
 	span
-	entry int32 // of the tree, 1 more; 0: not described
+	entry int32 // of the tree, 1 more; 0: not looked up
+	form  int32 // in forms, 1 more; 0: not looked up
 }
 
 // sum is the start of a SHA-256.
@@ -81,6 +83,18 @@ func (s *shelf) piece(p []byte) int32 {
 	s.pieces = append(s.pieces, piece{span: s.put(p)})
 	s.byHash[h] = n
 	return n
+}
+
+// form is the hash of a piece in the form in which elements are compared, found
+// once. p is its bytes.
+func (s *shelf) form(n int32, p []byte) *sum {
+	piece := &s.pieces[n]
+	if piece.form == 0 {
+		form, _ := canonical(p)
+		s.forms = append(s.forms, sumOf(form))
+		piece.form = int32(len(s.forms))
+	}
+	return &s.forms[piece.form-1]
 }
 
 // get appends the bytes of a span.
