@@ -89,7 +89,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			demoCommand(), importCommand(), inspectCommand(), verifyCommand(), replayCommand(),
 			capacityCommand(), reportCommand(), simulateCommand(),
-			recordCommand(), journalCommand(), caCommand(), doctorCommand(),
+			recordCommand(), packCommand(), journalCommand(), caCommand(), doctorCommand(),
 		},
 		DisableSliceFlagSeparator: true, // an SLO may hold commas
 	}
