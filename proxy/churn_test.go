@@ -47,6 +47,9 @@ func TestChurn(t *testing.T) {
 				if r.IntN(100) == 0 {
 					c.CloseIdleConnections()
 				}
+				for w.Stats().Queued > 8<<20 { // agents leave the recorder time
+					time.Sleep(time.Millisecond)
+				}
 				resp, err := c.Post(up.URL+"/v1/messages", "application/json", bytes.NewReader(text[:size]))
 				if err != nil {
 					failed.Add(1)

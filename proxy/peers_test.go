@@ -3,12 +3,23 @@ package proxy
 import (
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 )
+
+// streamAll makes mitmproxy pass bodies on as they come.
+const streamAll = `
+def requestheaders(flow):
+    flow.request.stream = True
+
+def responseheaders(flow):
+    flow.response.stream = True
+`
 
 // mitmproxy starts the recording proxy that most people know, as a reverse proxy
 // before an upstream. With body streaming on, as here, it keeps no bodies.
@@ -25,8 +36,12 @@ func mitmproxy(b *testing.B, up string) string {
 	addr := l.Addr().String()
 	l.Close()
 	_, port, _ := strings.Cut(addr, ":")
+	script := filepath.Join(b.TempDir(), "stream.py")
+	if err := os.WriteFile(script, []byte(streamAll), 0o600); err != nil {
+		b.Fatal(err)
+	}
 	cmd := exec.Command(name, "--mode", "reverse:http://"+up, "--listen-host", "127.0.0.1", "--listen-port", port,
-		"--set", "stream_large_bodies=1", "--set", "confdir="+b.TempDir(), "--quiet")
+		"-s", script, "--set", "confdir="+b.TempDir(), "--quiet")
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
