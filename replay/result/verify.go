@@ -46,7 +46,8 @@ func Verify(dir string) ([]Problem, error) {
 	if err != nil {
 		return nil, fmt.Errorf("verify result: %w", err)
 	}
-	problems := r.verifyProbes()
+	problems := append(r.verifyFiles(b), r.verifyProbes()...)
+	problems = append(problems, r.verifyCurve()...)
 	return append(problems, r.verifyAnswers()...), nil
 }
 
@@ -88,7 +89,7 @@ func (r *Result) verifyProbes() []Problem {
 		}
 		problems = append(problems, verifySamples(rec, samples)...)
 		w := window(rec, samples)
-		problems = append(problems, verifyRecord(rec, w)...)
+		problems = append(problems, r.verifyRecord(rec, w)...)
 		problems = append(problems, r.verifyPoint(w)...)
 	}
 	return problems
@@ -113,11 +114,14 @@ func verifySamples(rec capacity.ProbeRecord, samples []schema.Sample) []Problem 
 }
 
 // verifyRecord computes the verdicts of one probe again.
-func verifyRecord(rec capacity.ProbeRecord, w capacity.Window) []Problem {
+func (r *Result) verifyRecord(rec capacity.ProbeRecord, w capacity.Window) []Problem {
 	place := fmt.Sprintf("probes[%d]", rec.Ask.Index)
-	var problems []Problem
-	if rec.Calls != len(w.Samples) {
-		problems = append(problems, Problem{place + ".calls", fmt.Sprintf("got %d, recomputed %d", rec.Calls, len(w.Samples))})
+	problems := verifyCounts(place, rec, w)
+	if text := r.misplaced(rec); text != "" {
+		problems = append(problems, Problem{place, text})
+	}
+	if !slices.Equal(tiersOf(rec.Judgements), r.tiers()) {
+		problems = append(problems, Problem{place + ".judgements", fmt.Sprintf("got %s, want one for each tier in order: %s", brief(tiersOf(rec.Judgements)), brief(r.tiers()))})
 	}
 	for i, j := range rec.Judgements {
 		problems = append(problems, differ(fmt.Sprintf("%s.judgements[%d]", place, i), j, capacity.Judge(j.SLO, w))...)
@@ -125,15 +129,13 @@ func verifyRecord(rec capacity.ProbeRecord, w capacity.Window) []Problem {
 	return problems
 }
 
-// verifyPoint computes the curve's points of one probe again.
+// verifyPoint computes the curve's point of one probe again.
 func (r *Result) verifyPoint(w capacity.Window) []Problem {
-	var problems []Problem
-	for i, p := range r.Search.Curve {
-		if p.Probe == w.Ask.Index {
-			problems = append(problems, differ(fmt.Sprintf("curve[%d]", i), p, capacity.PointOf(w))...)
-		}
+	i := slices.IndexFunc(r.Search.Curve, func(p capacity.Point) bool { return p.Probe == w.Ask.Index })
+	if i < 0 {
+		return nil // see verifyCurve
 	}
-	return problems
+	return differ(fmt.Sprintf("curve[%d]", i), r.Search.Curve[i], capacity.PointOf(w))
 }
 
 // verifyAnswers holds each capacity against the verdicts on its tier.
@@ -142,15 +144,23 @@ func (r *Result) verifyAnswers() []Problem {
 	if len(r.Search.Answers) != len(r.Run.Tiers) {
 		problems = append(problems, Problem{"answers", fmt.Sprintf("got %d, want one for each of the %d tiers", len(r.Search.Answers), len(r.Run.Tiers))})
 	}
+	if r.Search.Horizon <= 0 {
+		problems = append(problems, Problem{"horizon_ns", fmt.Sprintf("got %v, want more than 0", r.Search.Horizon)})
+	}
 	for i, a := range r.Search.Answers {
-		for _, text := range verifyAnswer(a, r.Search.Probes) {
-			problems = append(problems, Problem{fmt.Sprintf("answers[%d]", i), text})
+		place := fmt.Sprintf("answers[%d]", i)
+		if tiers := r.tiers(); i < len(tiers) && a.SLO.String() != tiers[i] {
+			problems = append(problems, Problem{place + ".slo", fmt.Sprintf("got %s, want the tier %s", a.SLO, tiers[i])})
+		}
+		for _, text := range r.verifyAnswer(a) {
+			problems = append(problems, Problem{place, text})
 		}
 	}
 	return problems
 }
 
-func verifyAnswer(a capacity.Answer, probes []capacity.ProbeRecord) []string {
+func (r *Result) verifyAnswer(a capacity.Answer) []string {
+	probes := r.Search.Probes
 	var wrong []string
 	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	if a.Lo != a.L || a.Hi != max(0, a.U-1) || a.L < 0 || a.U < 0 || a.U > 0 && a.L >= a.U {
@@ -161,8 +171,8 @@ func verifyAnswer(a capacity.Answer, probes []capacity.ProbeRecord) []string {
 	}
 	wrong = append(wrong, verifyBounds(a, probes)...)
 	for _, i := range a.Confirms {
-		if !confirms(a, probes, i) {
-			say("probe %d is named as a confirmation, but did not PASS level %d in phase confirm", i, a.L)
+		if !r.confirms(a, i) {
+			say("probe %d is named as a confirmation, but did not PASS level %d over the horizon in phase confirm", i, a.L)
 		}
 	}
 	if a.Confirmed != (len(a.Confirms) > 0) {
@@ -171,17 +181,21 @@ func verifyAnswer(a capacity.Answer, probes []capacity.ProbeRecord) []string {
 	return wrong
 }
 
-func confirms(a capacity.Answer, probes []capacity.ProbeRecord, i int) bool {
-	if i < 0 || i >= len(probes) || probes[i].Ask.Level != a.L || probes[i].Phase != capacity.Confirm {
+func (r *Result) confirms(a capacity.Answer, i int) bool {
+	if i < 0 || i >= len(r.Search.Probes) {
 		return false
 	}
-	v, ok := verdictOn(a.SLO, probes[i])
+	p := r.Search.Probes[i]
+	if p.Ask.Level != a.L || p.Phase != capacity.Confirm || p.To-p.From < r.Search.Horizon {
+		return false
+	}
+	v, ok := verdictOn(a.SLO, p)
 	return ok && v == capacity.Pass
 }
 
 // verdictOn is a probe's verdict on a tier; false when it counts for none.
 func verdictOn(slo capacity.SLO, p capacity.ProbeRecord) (capacity.Verdict, bool) {
-	if slices.Contains(p.Warnings, "interrupted") {
+	if interrupted(p) {
 		return "", false
 	}
 	for _, j := range p.Judgements {

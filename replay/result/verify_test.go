@@ -102,6 +102,40 @@ func TestVerifyFindsChanges(t *testing.T) {
 	f(func(s map[string]any) { at(s, "answers", 1)["confirms"] = []int{0} }, "answers[1]", "probe 0 is named as a confirmation")
 	f(func(s map[string]any) { at(s, "answers", 1)["confirmed"] = false }, "answers[1]", "got confirmed false")
 	f(func(s map[string]any) { s["answers"] = s["answers"].([]any)[:1] }, "answers", "got 1, want one for each of the 2 tiers")
+
+	// A verdict that is not there, or does not count, is as good as a changed one.
+	f(func(s map[string]any) {
+		p := at(s, "probes", 0)
+		p["judgements"] = p["judgements"].([]any)[1:]
+	}, "probes[0].judgements", "want one for each tier in order")
+	f(func(s map[string]any) {
+		j := at(s, "probes", 0)["judgements"].([]any)
+		j[0], j[1] = j[1], j[0]
+	}, "probes[0].judgements", "want one for each tier in order")
+	f(func(s map[string]any) { at(s, "probes", 1)["warnings"] = []string{"interrupted"} }, "probes[1]", "the search went on after it")
+	f(func(s map[string]any) { at(s, "answers", 1)["slo"] = "p25(speed)>=20 & p95(ttft)<=10s" }, "answers[1].slo", "want the tier p25(speed)>=60")
+	f(func(s map[string]any) {
+		a := s["answers"].([]any)
+		a[0], a[1] = a[1], a[0]
+	}, "answers[0].slo", "want the tier p25(speed)>=20")
+	f(func(s map[string]any) { at(s, "probes", 0)["phase"] = "confirm" }, "probes[0]", "its window could only grow to")
+	f(func(s map[string]any) { at(s, "probes", 0)["phase"] = "x" }, "probes[0]", "want ramp, narrow or confirm")
+	f(func(s map[string]any) { s["horizon_ns"] = -1 }, "horizon_ns", "want more than 0")
+	f(func(s map[string]any) { s["horizon_ns"] = 1e16 }, "answers[1]", "did not PASS level")
+	f(func(s map[string]any) { at(s, "probes", 0)["plays"] = 1e6 }, "probes[0].plays", "got 1000000")
+	f(func(s map[string]any) { at(s, "probes", 0)["sessions"] = 1e6 }, "probes[0].sessions", "got 1000000")
+	f(func(s map[string]any) { at(s, "probes", 0)["duty"] = 0.001 }, "probes[0].duty", "the samples alone make")
+	f(func(s map[string]any) { s["curve"] = s["curve"].([]any)[1:] }, "curve", "one for each probe with calls")
+	f(func(s map[string]any) { at(s, "curve", 0)["probe"] = 99 }, "curve", "the first that is not right is [0]")
+	f(func(s map[string]any) {
+		c := s["curve"].([]any)
+		s["curve"] = append(c, c[0])
+	}, "curve", "the first that is not right is")
+	f(func(s map[string]any) {
+		p := s["probes"].([]any)
+		s["probes"] = p[:len(p)-1]
+	}, "curve", "one for each probe with calls")
+	f(func(s map[string]any) { s["probes"] = s["probes"].([]any)[:1] }, "samples/probe-001.parquet", "holds 1 probes")
 }
 
 func TestVerifyHashes(t *testing.T) {

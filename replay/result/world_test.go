@@ -49,7 +49,7 @@ type world struct {
 
 func (w world) probe(_ context.Context, a capacity.Ask, enough func(capacity.Window) bool) (capacity.Window, error) {
 	chance := rand.New(rand.NewPCG(a.Seed, 7))
-	win := capacity.Window{Ask: a, From: time.Minute, To: time.Minute, Duty: 0.5, Settled: true,
+	win := capacity.Window{Ask: a, From: time.Minute, To: time.Minute, Settled: true,
 		Expect: capacity.Means{Input: 1000, Uncached: 100, Output: 100}, Sweep: time.Minute}
 	for win.To < win.From+a.Max {
 		win = w.grow(chance, win, max(a.Look, a.Min/2))
@@ -60,7 +60,21 @@ func (w world) probe(_ context.Context, a capacity.Ask, enough func(capacity.Win
 	for i := range w.open {
 		win.Samples = append(win.Samples, waiting(a, len(win.Samples), win.To-time.Duration(i+1)*50*time.Millisecond))
 	}
+	win.Duty = duty(win)
 	return win, nil
+}
+
+// duty is the mean number of calls in flight per agent, by the samples.
+func duty(w capacity.Window) float64 {
+	var busy float64
+	for _, s := range w.Samples {
+		end := w.To.Microseconds()
+		if s.DoneUS != nil {
+			end = *s.DoneUS
+		}
+		busy += float64(end-s.DueUS) / 1e6
+	}
+	return busy / (w.To - w.From).Seconds() / float64(w.Ask.Level)
 }
 
 // waiting is a call that the end of the window cut off before its first token.
