@@ -325,7 +325,13 @@ func sound(t testing.TB, sessions []*schema.Session, r assemble.Report) {
 			valid(t, &s.Trajectories[i])
 		}
 		for i := range s.ToolCalls {
-			valid(t, &s.ToolCalls[i])
+			tool := &s.ToolCalls[i]
+			valid(t, tool)
+			for _, item := range []*int32{tool.ArgumentsItem, tool.ResultItem} {
+				if item != nil && tool.ToolCallID != nil && !strings.Contains(*s.Blobs[s.Items[*item].ContentSHA256].Content, *tool.ToolCallID) {
+					t.Errorf("session %s: item %d is not of tool call %s", s.ID, *item, *tool.ToolCallID)
+				}
+			}
 		}
 		for i := range s.Items {
 			valid(t, &s.Items[i])
@@ -369,7 +375,7 @@ func render(w io.Writer, sessions []*schema.Session, r assemble.Report) {
 			renderTrajectory(w, &s.Trajectories[i])
 		}
 		for i := range s.Calls {
-			renderCall(w, s, &s.Calls[i])
+			renderCall(w, &s.Calls[i])
 		}
 		for i := range s.ToolCalls {
 			renderTool(w, &s.ToolCalls[i])
@@ -390,7 +396,7 @@ func renderTrajectory(w io.Writer, t *schema.Trajectory) {
 	}
 }
 
-func renderCall(w io.Writer, s *schema.Session, c *schema.Call) {
+func renderCall(w io.Writer, c *schema.Call) {
 	fmt.Fprintf(w, "  %s %d.%d %s: %s %s", c.TrajectoryID, c.CallIndex, c.Attempt, c.CallID, c.Trigger, c.Purpose)
 	if c.ParentCallIndex != nil {
 		fmt.Fprintf(w, " from %d", *c.ParentCallIndex)
@@ -405,9 +411,9 @@ func renderCall(w io.Writer, s *schema.Session, c *schema.Call) {
 	fmt.Fprintf(w, "\n    at %s gap %s: sent %s head %s first %s token %s-%s done %s; status %s finish %s error %s truncated %s; in %s cached %s out %s; %d chunks\n",
 		c.StartedAt.Sub(epoch), ms(c.GapUS), ms(c.RequestSentUS), ms(c.HeadersUS), ms(c.FirstChunkUS), ms(c.FirstTokenUS), ms(c.LastTokenUS), ms(c.CompletedUS),
 		or(c.HTTPStatus), or(c.FinishReason), or(c.ErrorType), or(c.Truncated), or(c.InputTokens), or(c.CacheReadTokens), or(c.OutputTokens), len(c.ChunkOffsetsUS))
-	fmt.Fprintf(w, "    items %v, %s new, shares %s", c.ContextRanges, or(c.NewItems), or(c.SharedPrefixItems))
+	fmt.Fprintf(w, "    %d items", c.NumContextItems)
 	if c.OutputStartItem != nil {
-		fmt.Fprintf(w, ", answer %d-%d", *c.OutputStartItem, *c.OutputEndItem)
+		fmt.Fprintf(w, ", %d of the answer", *c.OutputEndItem-*c.OutputStartItem)
 	}
 	if c.ExtraJSON != nil {
 		fmt.Fprintf(w, "; %s", *c.ExtraJSON)
@@ -416,8 +422,8 @@ func renderCall(w io.Writer, s *schema.Session, c *schema.Call) {
 }
 
 func renderTool(w io.Writer, t *schema.ToolCall) {
-	fmt.Fprintf(w, "  %s %d tool %d %s %s: emitted %s, result in %s item %s, %s bytes, wall %s own %s (%s), error %s, group %s, agent %s\n", t.TrajectoryID, t.CallIndex,
-		t.ToolIndex, or(t.ToolCallID), or(t.ToolName), ms(t.EmittedUS), or(t.ResultCallIndex), or(t.ResultItem), or(t.ResultBytes), ms(t.WallUS),
+	fmt.Fprintf(w, "  %s %d tool %d %s %s: emitted %s, result in %s, %s bytes, wall %s own %s (%s), error %s, group %s, agent %s\n", t.TrajectoryID, t.CallIndex,
+		t.ToolIndex, or(t.ToolCallID), or(t.ToolName), ms(t.EmittedUS), or(t.ResultCallIndex), or(t.ResultBytes), ms(t.WallUS),
 		ms(t.InternalUS), t.TimingSource, or(t.IsError), or(t.ParallelGroup), or(t.SubTrajectoryID))
 }
 
