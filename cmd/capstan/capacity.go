@@ -245,24 +245,32 @@ func readSystem(name string) ([]byte, error) {
 	return text, checkSystem(name, text)
 }
 
-// run searches, and persists each probe as soon as it has ended.
+// run searches, and persists each probe as soon as it has ended. The first that
+// can't be kept ends the search: what it would measure after that is lost too.
 func (s *search) run(ctx context.Context) (*result.Result, error) {
 	w, err := result.Create(s.out, s.about, s.system)
 	if err != nil {
 		return nil, err
 	}
 	defer w.Close()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	var window capacity.Window
 	var lost error
 	s.config.OnWindow = func(win capacity.Window) { window = win }
 	s.config.OnProbe = func(r capacity.ProbeRecord) {
-		lost = errors.Join(lost, w.AddProbe(window, r))
+		if lost != nil {
+			return
+		}
+		if lost = w.AddProbe(window, r); lost != nil {
+			stop()
+		}
 		s.progress.probe(r)
 	}
 	from := time.Now()
 	found, err := capacity.Search(ctx, s.probe, s.config)
 	if lost != nil {
-		return nil, lost
+		return nil, fmt.Errorf("%w; the probes before it are in %s", lost, s.out)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w; the probes that ended are in %s", err, s.out)
