@@ -65,6 +65,7 @@ func (n names) expand(t testing.TB, s string) string {
 //	usage INPUT CACHED OUTPUT
 //	plain               the answer is no stream
 //	raw TEXT            the answer's body as it stands
+//	more TEXT           what comes 300ms after the answer
 //	cut N OUTCOME       the answer ends behind event N
 //	close OUTCOME       how it ended, where the answer is whole
 //	unfinished          the recording ended first
@@ -99,16 +100,16 @@ var unknownUsage = wire.Usage{Input: wire.Unknown, Cached: wire.Unknown, CacheWr
 
 // player makes one exchange.
 type player struct {
-	t                   testing.TB
-	names               names
-	x                   *journal.Exchange
-	at, first, pace     time.Duration
-	request, response   journal.Head
-	body, status, raw   string
-	script              wire.Scripted
-	cut                 int
-	outcome             journal.Outcome
-	plain, broken, end0 bool
+	t                       testing.TB
+	names                   names
+	x                       *journal.Exchange
+	at, first, pace         time.Duration
+	request, response       journal.Head
+	body, status, raw, more string
+	script                  wire.Scripted
+	cut                     int
+	outcome                 journal.Outcome
+	plain, broken           bool
 }
 
 var outcomes = map[string]journal.Outcome{
@@ -173,6 +174,8 @@ func (p *player) line(line string) {
 		p.broken, p.outcome = true, outcomes[more]
 	case "close":
 		p.outcome = outcomes[rest]
+	case "more":
+		p.more = rest
 	case "unfinished":
 		p.x.Finished = false
 	default:
@@ -231,6 +234,10 @@ func (p *player) end() *journal.Exchange {
 			}
 			read(&x.Response, now, e)
 		}
+	}
+	if p.more != "" {
+		now += 300 * time.Millisecond
+		read(&x.Response, now, p.more)
 	}
 	x.End = journal.End{At: now, Outcome: p.outcome}
 	if !x.Finished {
