@@ -64,7 +64,7 @@ func (n names) expand(t testing.TB, s string) string {
 //	id ID, model M, say TEXT, think TEXT, tool ID NAME ARGUMENTS, finish F
 //	usage INPUT CACHED OUTPUT
 //	plain               the answer is no stream
-//	raw TEXT            the answer's body as it stands
+//	raw TEXT            the answer's body as it stands; @nl is a new line
 //	more TEXT           what comes 300ms after the answer
 //	cut N OUTCOME       the answer ends behind event N
 //	close OUTCOME       how it ended, where the answer is whole
@@ -168,7 +168,7 @@ func (p *player) line(line string) {
 	case "plain":
 		p.plain = true
 	case "raw":
-		p.raw = rest
+		p.raw = strings.ReplaceAll(rest, "@nl", "\n")
 	case "cut":
 		p.cut, _ = strconv.Atoi(one)
 		p.broken, p.outcome = true, outcomes[more]
