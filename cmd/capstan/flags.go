@@ -9,6 +9,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/urfave/cli/v2"
 
+	"github.com/capstan-bench/capstan/replay/cost"
 	"github.com/capstan-bench/capstan/replay/plan"
 )
 
@@ -72,6 +73,9 @@ func readConfig(c *cli.Context) error {
 	if err != nil {
 		return fmt.Errorf("read config: %w", err)
 	}
+	if err := checkSettings(text); err != nil {
+		return fmt.Errorf("read config %s: %w", name, err)
+	}
 	var values map[string]any
 	if err := yaml.Unmarshal(text, &values); err != nil {
 		return fmt.Errorf("read config %s: want a mapping of flags to values: %s", name, firstLine(err))
@@ -88,6 +92,18 @@ func readConfig(c *cli.Context) error {
 		}
 	}
 	return nil
+}
+
+// maxSettings bounds a file of settings.
+const maxSettings = 1 << 20
+
+// checkSettings refuses text that no file of settings is, before the reader of
+// YAML takes more time and memory over it than there is.
+func checkSettings(text []byte) error {
+	if len(text) > maxSettings {
+		return fmt.Errorf("got %d bytes, want at most %d", len(text), maxSettings)
+	}
+	return cost.CheckNesting(text)
 }
 
 // setFlag sets a flag to a value of YAML; a list sets it once an element.

@@ -97,6 +97,9 @@ func openEngine(name string) (*target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read engine: %w; built in are %s", err, strings.Join(sim.BuiltinNames(), ", "))
 	}
+	if err := checkSettings(text); err != nil {
+		return nil, fmt.Errorf("read engine %s: %w", name, err)
+	}
 	if t.params, err = sim.Parse(text); err != nil {
 		return nil, fmt.Errorf("read engine %s: %w", name, err)
 	}

@@ -48,6 +48,9 @@ func decode(text []byte) (v any, err error) {
 	if len(text) > maxManifest {
 		return nil, fmt.Errorf("got %d bytes, want at most %d", len(text), maxManifest)
 	}
+	if err := CheckNesting(text); err != nil {
+		return nil, err
+	}
 	defer func() { // the text may be anything, and the reader is not ours
 		if r := recover(); r != nil {
 			err = fmt.Errorf("read YAML: %s", oneLine(fmt.Sprint(r)))
