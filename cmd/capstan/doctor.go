@@ -181,11 +181,8 @@ func (d *checkup) harness(ctx context.Context, h launch.Harness, named bool) {
 	}
 	if path == "" {
 		if named {
-			d.add(gradeProblem, h.Name, "not found in PATH: neither of %s", strings.Join(h.Commands, ", "))
+			d.add(gradeProblem, h.Name, "not found in PATH: %s", strings.Join(h.Commands, ", "))
 		}
-		return
-	}
-	if !named && len(h.Packages) == 0 && len(h.Commands) == 0 {
 		return
 	}
 	if version, err := versionOf(ctx, path); err != nil {
@@ -203,7 +200,7 @@ func versionOf(ctx context.Context, path string) (string, error) {
 	cmd := exec.CommandContext(ctx, path, "--version")
 	cmd.Env = append(os.Environ(), "DISABLE_AUTOUPDATER=1", "OPENCODE_DISABLE_AUTOUPDATE=1", "NO_COLOR=1")
 	cmd.WaitDelay = time.Second
-	out, err := cmd.Output()
+	out, err := cmd.CombinedOutput() // pi tells it on stderr
 	text, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	if err != nil {
 		return "", err

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/capstan-bench/capstan/proxy/journal"
 )
 
 // fakeAgent is a coding agent as far as a recording can tell: it makes model
@@ -51,8 +53,13 @@ func fakeAgent() {
 		signals := make(chan os.Signal, 10)
 		signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 		fmt.Fprintln(os.Stderr, "agent: ready")
-		fmt.Println("got", <-signals)
-		os.Exit(7)
+		select {
+		case sig := <-signals:
+			fmt.Println("got", sig)
+			os.Exit(7)
+		case <-time.After(30 * time.Second):
+			os.Exit(99)
+		}
 	}
 	time.Sleep(*pause)
 	if *mark != "" {
@@ -91,6 +98,20 @@ func fakeCall(path, text string, direct bool) error {
 		return fmt.Errorf("%s: %s", resp.Status, answer)
 	}
 	return nil
+}
+
+// journalCat prints everything that a journal holds: journalcat DIR.
+func journalCat() {
+	r, err := journal.Open(os.Args[1], journal.ReadConfig{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for x, err := range r.Exchanges() {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%+v %+v %s\n%+v %s\n%+v\n", x.Flow, x.Request.Heads, x.Request.Body, x.Response.Heads, x.Response.Body, x.End)
+	}
 }
 
 // noise is text that cannot be made smaller by much.

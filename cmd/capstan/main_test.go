@@ -10,7 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"capstan": main, "agent": fakeAgent, "claude": fakeAgent})
+	testscript.Main(m, map[string]func(){"capstan": main, "agent": fakeAgent, "claude": fakeAgent, "journalcat": journalCat})
 }
 
 // TestScripts runs the transcripts in testdata. Each finds the shipped dataset

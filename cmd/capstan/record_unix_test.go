@@ -175,7 +175,11 @@ func TestRecordKilled(t *testing.T) {
 	c.end(syscall.SIGTERM)
 	c = s.record("--", "sh", filepath.Join(s.dir, "child.sh"))
 	<-s.begun
-	time.Sleep(100 * time.Millisecond) // the journal promises what is 50 ms old
+	for late := time.Now().Add(30 * time.Second); time.Now().Before(late); time.Sleep(10 * time.Millisecond) {
+		if _, open := s.calls(); open == 1 { // what is on disk survives
+			break
+		}
+	}
 	if err := c.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +251,7 @@ func TestRecordDiskFull(t *testing.T) {
 	}
 	f("serve", "agent -n 6 -size 400000 && sleep 1 && agent -n 2 -seed 90 && echo served", 1, true, nil,
 		"serving on", "capstan: record into", "not everything was recorded")
-	f("refuse", "agent -n 6 -size 400000; sleep 1; agent -n 2 -seed 90 || exit 9", 9, false, []string{"--on-trouble", "refuse"},
+	f("refuse", "n=0; while [ $n -lt 100 ]; do agent -n 6 -seed $n -size 400000 || exit 9; n=$((n+6)); done", 9, false, []string{"--on-trouble", "refuse"},
 		"refusing new connections", "503", "nothing is served that cannot be recorded")
 }
 

@@ -162,6 +162,12 @@ func (r *recording) open(addr string) error {
 	}
 	r.learned = secrets.NewLearned(key)
 	launch.Learn(r.learned, r.environment)
+	for _, u := range r.providers {
+		r.learned.Target(u)
+	}
+	if r.via != nil {
+		r.learned.Target(r.via.String())
+	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
@@ -209,10 +215,10 @@ func (r *recording) proxyConfig(key []byte) proxy.Config {
 }
 
 // direct tells which hosts are reached without the user's proxy: this machine,
-// for model servers run on it.
+// for model servers run on it, and those that NO_PROXY names.
 func (r *recording) direct(host string) bool {
 	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return host == "localhost" || ip != nil && ip.IsLoopback() || launch.Bypassed(r.environment, host)
 }
 
 // developer tells the people apart who record, without naming them.
@@ -326,6 +332,11 @@ func (r *recording) notes(cmd launch.Command) {
 	}
 	for _, n := range r.inherited.Notes {
 		r.tell.line("%s", n)
+	}
+	for _, v := range cmd.Sets {
+		if name, _, _ := strings.Cut(v, "="); launch.Steers(name) || strings.HasSuffix(name, "_BASE_URL") {
+			r.tell.line("%s in the command goes over what leads the agent to the proxy", name)
+		}
 	}
 	if cmd.Clears {
 		r.tell.line("env -i in the command drops the environment that leads the agent to the proxy")

@@ -95,23 +95,30 @@ func (s *sightings) refuse(line string) int {
 
 // cause is the likeliest reason for which no model call was seen, and what to do.
 func (r *recording) cause() string {
-	r.seen.mu.Lock()
-	defer r.seen.mu.Unlock()
-	opened, passed := slices.Sorted(maps.Keys(r.seen.opened)), slices.Sorted(maps.Keys(r.seen.passed))
 	name := r.harness.Name
 	if name == "" {
 		name = "the agent"
 	}
+	return r.seen.cause(name, r.way, r.overriding(), r.proxy.Stats().Up > 0)
+}
+
+// cause judges what was seen of an agent's connections. said is what its
+// configuration says about where calls go; spoke is whether it sent anything to a
+// provider.
+func (s *sightings) cause(name string, way launch.Way, said []string, spoke bool) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	opened, passed := slices.Sorted(maps.Keys(s.opened)), slices.Sorted(maps.Keys(s.passed))
 	switch {
-	case r.seen.refuses > 0:
-		return fmt.Sprintf("%s does not trust the recording's certificates, so it takes them from nowhere that is known; try --via base-url (%s)", name, r.seen.refused[0])
-	case r.proxy.Stats().Up > 0 || len(opened) > 0:
+	case s.refuses > 0:
+		return fmt.Sprintf("%s does not trust the recording's certificates, so it takes them from nowhere that is known; try --via base-url (%s)", name, s.refused[0])
+	case spoke || len(opened) > 0:
 		return fmt.Sprintf("%s has reached %s through the proxy, but sent no model call: it may wait for its user", name, listOr(opened, "its provider"))
-	case len(r.overriding()) > 0:
-		return fmt.Sprintf("%s may go another way, for its configuration says so (%s)", name, strings.Join(r.overriding(), ", "))
+	case len(said) > 0:
+		return fmt.Sprintf("%s may go another way, for its configuration says so (%s)", name, strings.Join(said, ", "))
 	case len(passed) > 0:
 		return fmt.Sprintf("%s uses the proxy, but asked for hosts only that are not recorded (%s); if one of them serves its model, name it: --provider NAME=https://HOST/…", name, listOr(passed, ""))
-	case r.way == launch.BaseURL:
+	case way == launch.BaseURL:
 		return fmt.Sprintf("%s does not use the base URL that it was given; try --via connect, and `capstan doctor`", name)
 	}
 	return fmt.Sprintf("%s does not use the proxy at all: it ignores HTTPS_PROXY, or its model is on this machine; try --via base-url, and `capstan doctor`", name)

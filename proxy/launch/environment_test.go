@@ -264,6 +264,9 @@ func TestInherit(t *testing.T) {
 	f("claude", []string{"ANTHROPIC_BASE_URL=http://u:hidden@gateway.corp/x"}, nil, testHosts, "map[] 1")
 	f("claude", []string{"ANTHROPIC_BASE_URL=nonsense"}, nil, testHosts, "map[] 1")
 	f("aider", []string{"OPENAI_API_BASE=http://a/v1", "OPENAI_BASE_URL=http://b/v1"}, nil, testHosts, "map[openai:http://a/v1] 1")
+	f("claude", []string{"ANTHROPIC_BASE_URL=http://a"}, []Setting{{Provider: "anthropic", URL: "http://b", Variable: "ANTHROPIC_BASE_URL"}, {Provider: "anthropic", URL: "http://c", Variable: "ANTHROPIC_BASE_URL"}}, testHosts, "map[anthropic:http://c] 0")
+	f("claude", []string{"ANTHROPIC_BASE_URL=http://a"}, []Setting{{Provider: "anthropic", URL: "https://api.anthropic.com", Variable: "ANTHROPIC_BASE_URL"}}, testHosts, "map[] 0")
+	f("qwen", []string{"OPENAI_BASE_URL=http://a"}, []Setting{{Provider: "openai", URL: "http://b"}}, testHosts, "map[openai:http://a] 0")
 	f("codex", nil, []Setting{{Provider: "mine", URL: "http://localhost:1/v1"}, {Provider: "x"}, {Provider: "a/b", URL: "http://l"}}, testHosts, "map[mine:http://localhost:1/v1] 1")
 }
 
@@ -281,6 +284,19 @@ func TestHidesRecorded(t *testing.T) {
 	f("api.anthropic.com:443", "api.anthropic.com:443")
 	f("x.githubcopilot.com,githubcopilot.com,com", "x.githubcopilot.com githubcopilot.com com")
 	f("notchatgpt.com,console.anthropic.com", "")
+}
+
+func TestBypassed(t *testing.T) {
+	f := func(list, host string, want bool) {
+		t.Helper()
+		if got := Bypassed([]string{"no_proxy=" + list}, host); got != want {
+			t.Errorf("Bypassed(%q, %q) = %v, want %v", list, host, got, want)
+		}
+	}
+	f("", "llm.corp.example", false)
+	f("localhost,.corp.example", "llm.corp.example", true)
+	f("LLM.corp.example:443", "llm.Corp.example", true)
+	f("orp.example", "llm.corp.example", false)
 }
 
 func TestValidSession(t *testing.T) {

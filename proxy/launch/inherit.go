@@ -26,17 +26,32 @@ type Inherited struct {
 func Inherit(base []string, h Harness, settings []Setting, hosts []string) Inherited {
 	in := Inherited{Providers: map[string]string{}}
 	in.proxy(base)
+	in.configured(settings, hosts, false)
+	fromVariable := map[string]string{}
 	for _, v := range h.urls {
-		if had := lookup(base, v.name); had != "" {
-			in.adopt(v.provider, had, "the variable "+v.name, hosts)
+		had := lookup(base, v.name)
+		if had == "" {
+			continue
 		}
+		if first, ok := fromVariable[v.provider]; ok && first != had {
+			in.Notes = append(in.Notes, fmt.Sprintf("the variable %s has another base URL than others for %s; theirs is used", v.name, v.provider))
+			continue
+		}
+		fromVariable[v.provider] = had
+		in.adopt(v.provider, had, "the variable "+v.name, hosts)
 	}
+	in.configured(settings, hosts, true)
+	return in
+}
+
+// configured adopts what the configuration says: what a variable goes over, or
+// what goes over a variable. Of several settings the last counts.
+func (in *Inherited) configured(settings []Setting, hosts []string, over bool) {
 	for _, s := range settings {
-		if s.Provider != "" && s.URL != "" {
+		if s.Provider != "" && s.URL != "" && (s.Variable != "") == over {
 			in.adopt(s.Provider, s.URL, s.File, hosts)
 		}
 	}
-	return in
 }
 
 // proxy takes the user's proxy over.
@@ -69,30 +84,22 @@ func ParseProxy(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// adopt makes a provider of a base URL, unless its tunnel will be opened. The
-// first one of a name counts.
+// adopt makes a provider of a base URL, in the place of one that was adopted for
+// it. One whose tunnel will be opened needs none.
 func (in *Inherited) adopt(provider, text, from string, hosts []string) {
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	delete(in.Providers, provider)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 		in.Notes = append(in.Notes, fmt.Sprintf("%s holds no http or https URL for %s", from, provider))
-		return
-	}
-	if u.Scheme == "https" && Listed(hosts, u.Hostname()) {
-		return
-	}
-	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+	case u.Scheme == "https" && Listed(hosts, u.Hostname()):
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		in.Notes = append(in.Notes, fmt.Sprintf("the base URL of %s in %s has a user or a query, so its calls are not recorded", provider, from))
-		return
-	}
-	if strings.ContainsAny(provider, "/?#% ") {
+	case strings.ContainsAny(provider, "/?#% "):
 		in.Notes = append(in.Notes, fmt.Sprintf("the provider %q of %s cannot stand in a path, so its calls are not recorded", provider, from))
-		return
+	default:
+		in.Providers[provider] = text
 	}
-	if had, ok := in.Providers[provider]; ok && had != text {
-		in.Notes = append(in.Notes, fmt.Sprintf("%s has another base URL for %s than was found before; the first is used", from, provider))
-		return
-	}
-	in.Providers[provider] = text
 }
 
 // loopback are the entries of NO_PROXY that a child always has.
@@ -135,6 +142,11 @@ func hides(entry string, hosts []string) bool {
 // record list from a proxy.
 func HidesRecorded(list string, hosts []string) []string {
 	return slices.DeleteFunc(entries(list), func(e string) bool { return !hides(e, hosts) })
+}
+
+// Bypassed tells whether NO_PROXY of an environment names a host.
+func Bypassed(env []string, host string) bool {
+	return len(HidesRecorded(lookup(env, "NO_PROXY", "no_proxy"), []string{strings.ToLower(host)})) > 0
 }
 
 // Listed tells whether a host is on a record list, in which a leading *. stands

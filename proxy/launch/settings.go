@@ -45,8 +45,9 @@ func ShownURL(text string) string {
 }
 
 // Settings reads the configuration of a harness: that of the user under home, and
-// that of the project around dir. Files that are missing or cannot be read are
-// passed over; nothing is ever written.
+// that of the project around dir. What goes over something else comes behind it.
+// Files that are missing or cannot be read are passed over; nothing is ever
+// written.
 func Settings(h Harness, home, dir string, env []string) []Setting {
 	if h.settings == nil {
 		return nil
@@ -88,9 +89,11 @@ func readSettings(file string) []byte {
 }
 
 // object reads a file of JSON, in which comments and trailing commas may stand.
-func object(file string) map[string]any {
+func object(file string) map[string]any { return parsed(readSettings(file)) }
+
+func parsed(text []byte) map[string]any {
 	var v map[string]any
-	if text := readSettings(file); text == nil || json.Unmarshal(plainJSON(text), &v) != nil {
+	if json.Unmarshal(plainJSON(text), &v) != nil {
 		return nil
 	}
 	return v
@@ -102,31 +105,49 @@ func child(v map[string]any, name string) map[string]any {
 	return m
 }
 
+// project are the folders around dir whose configuration counts: those up to the
+// root of a repository, the outermost first, or dir alone.
+func (r reading) project() []string {
+	dirs := []string{r.dir}
+	for d := r.dir; ; d = filepath.Dir(d) {
+		if _, err := os.Lstat(filepath.Join(d, ".git")); err == nil {
+			return dirs
+		}
+		if d == filepath.Dir(d) {
+			return []string{r.dir}
+		}
+		dirs = append([]string{filepath.Dir(d)}, dirs...)
+	}
+}
+
 // claudeSettings finds what settings.json puts into the environment of Claude
 // Code: it goes over what the child is given.
 func claudeSettings(r reading) (out []Setting) {
-	user := r.folder("CLAUDE_CONFIG_DIR", ".claude")
-	for _, file := range []string{
-		filepath.Join(user, "settings.json"), filepath.Join(r.dir, ".claude", "settings.json"), filepath.Join(r.dir, ".claude", "settings.local.json"),
-	} {
+	files := []string{filepath.Join(r.folder("CLAUDE_CONFIG_DIR", ".claude"), "settings.json")}
+	for _, dir := range r.project() {
+		files = append(files, filepath.Join(dir, ".claude", "settings.json"), filepath.Join(dir, ".claude", "settings.local.json"))
+	}
+	for _, file := range files {
+		var found []Setting
 		for name, value := range child(object(file), "env") {
 			text, _ := value.(string)
 			s := Setting{File: file, Key: "env." + name, Variable: name}
 			switch {
 			case name == "ANTHROPIC_BASE_URL":
 				s.Provider, s.URL = "anthropic", text
-			case steers(name):
+			case Steers(name):
 			default:
 				continue
 			}
-			out = append(out, s)
+			found = append(found, s)
 		}
+		out = append(out, sorted(found)...)
 	}
-	return sorted(out)
+	return out
 }
 
-// steers tells whether a variable decides how a client reaches the world.
-func steers(name string) bool {
+// Steers tells whether a variable decides how a client reaches the world.
+func Steers(name string) bool {
 	switch strings.ToUpper(name) {
 	case "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY", extraVariable, "SSL_CERT_FILE", "NODE_USE_ENV_PROXY":
 		return true
@@ -154,28 +175,37 @@ func codexSettings(r reading) (out []Setting) {
 // opencodeSettings finds providers in opencode.json, and those that the user is
 // signed in with.
 func opencodeSettings(name string) func(reading) []Setting {
-	return func(r reading) (out []Setting) {
-		config := filepath.Join(r.folder("XDG_CONFIG_HOME", ".config"), name)
-		files := []string{filepath.Join(r.dir, name+".json"), filepath.Join(r.dir, name+".jsonc")}
-		for _, base := range []string{"config", name} {
-			files = append(files, filepath.Join(config, base+".json"), filepath.Join(config, base+".jsonc"))
-		}
-		if extra := lookup(r.env, strings.ToUpper(name)+"_CONFIG"); extra != "" {
-			files = append(files, extra)
-		}
-		for _, file := range files {
-			providers := child(object(file), "provider")
-			for id := range providers {
-				text, _ := child(child(providers, id), "options")["baseURL"].(string)
-				out = append(out, Setting{File: file, Key: "provider." + id + ".options.baseURL", Provider: id, URL: text})
-			}
-		}
+	variable := strings.ToUpper(name)
+	return func(r reading) []Setting {
 		auth := filepath.Join(r.folder("XDG_DATA_HOME", ".local", "share"), name, "auth.json")
+		var out []Setting
 		for id := range object(auth) {
 			out = append(out, Setting{File: auth, Key: id, Provider: id})
 		}
-		return sorted(out)
+		out = sorted(out)
+		folder := filepath.Join(r.folder("XDG_CONFIG_HOME", ".config"), name)
+		files := []string{filepath.Join(folder, "config.json"), filepath.Join(folder, name+".json"), filepath.Join(folder, name+".jsonc")}
+		if extra := lookup(r.env, variable+"_CONFIG"); extra != "" {
+			files = append(files, extra)
+		}
+		for _, dir := range r.project() {
+			files = append(files, filepath.Join(dir, name+".json"), filepath.Join(dir, name+".jsonc"))
+		}
+		for _, file := range files {
+			out = append(out, opencodeProvidersOf(file, object(file))...)
+		}
+		content := variable + "_CONFIG_CONTENT"
+		return append(out, opencodeProvidersOf("$"+content, parsed([]byte(lookup(r.env, content))))...)
 	}
+}
+
+func opencodeProvidersOf(file string, config map[string]any) (out []Setting) {
+	providers := child(config, "provider")
+	for id := range providers {
+		text, _ := child(child(providers, id), "options")["baseURL"].(string)
+		out = append(out, Setting{File: file, Key: "provider." + id + ".options.baseURL", Provider: id, URL: text})
+	}
+	return sorted(out)
 }
 
 // piSettings finds providers in models.json.
@@ -204,6 +234,6 @@ func geminiSettings(folder string) func(reading) []Setting {
 				out = append(out, Setting{File: file, Key: "security.auth.baseUrl", Provider: "openai", URL: text})
 			}
 		}
-		return sorted(out)
+		return out
 	}
 }

@@ -11,13 +11,14 @@ import (
 
 // TestSettings reads configurations of harnesses.
 func TestSettings(t *testing.T) {
-	home, dir := t.TempDir(), t.TempDir()
+	home, root := t.TempDir(), t.TempDir()
+	dir := filepath.Join(root, "project")
 	for _, file := range strings.Split(configurations, "\n-- ")[1:] {
 		base := home
 		name, text, _ := strings.Cut(file, " --\n")
-		name, project := strings.CutPrefix(name, "project/")
+		name, project := strings.CutPrefix(name, "root/")
 		if project {
-			base = dir
+			base = root
 		}
 		path := filepath.Join(base, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
@@ -32,7 +33,7 @@ func TestSettings(t *testing.T) {
 		h, _ := Find(harness)
 		var got []string
 		for _, s := range Settings(h, home, dir, env) {
-			shown := strings.NewReplacer(home, "~", dir, "project").Replace(s.Shown())
+			shown := strings.NewReplacer(home, "~", root, "root").Replace(s.Shown())
 			if strings.Contains(shown, "hidden") {
 				t.Errorf("%q shows a secret", shown)
 			}
@@ -45,17 +46,19 @@ func TestSettings(t *testing.T) {
 	f("claude", nil,
 		"~/.claude/settings.json: env.ANTHROPIC_BASE_URL = https://…@gateway.corp/a?… [anthropic|ANTHROPIC_BASE_URL]",
 		"~/.claude/settings.json: env.HTTPS_PROXY [|HTTPS_PROXY]",
-		"project/.claude/settings.local.json: env.no_proxy [|no_proxy]")
-	f("claude", []string{"CLAUDE_CONFIG_DIR=/nowhere"}, "project/.claude/settings.local.json: env.no_proxy [|no_proxy]")
+		"root/project/.claude/settings.local.json: env.no_proxy [|no_proxy]")
+	f("claude", []string{"CLAUDE_CONFIG_DIR=/nowhere"}, "root/project/.claude/settings.local.json: env.no_proxy [|no_proxy]")
 	f("codex", nil,
 		"~/.codex/config.toml: chatgpt_base_url = https://c.example/ [|]",
 		"~/.codex/config.toml: model_providers.my-own.base_url = http://localhost:8000/v1 [my-own|]",
 		"~/.codex/config.toml: openai_base_url = https://o.example/v1 [openai|]")
-	f("opencode", nil,
+	f("opencode", []string{`OPENCODE_CONFIG_CONTENT={"provider":{"x":{"options":{"baseURL":"http://localhost:5"}}}}`},
+		"~/.local/share/opencode/auth.json: openai [openai|]",
 		"~/.config/opencode/opencode.jsonc: provider.anthropic.options.baseURL [anthropic|]",
 		"~/.config/opencode/opencode.jsonc: provider.mine.options.baseURL = http://localhost:2/v1 [mine|]",
-		"~/.local/share/opencode/auth.json: openai [openai|]",
-		"project/opencode.json: provider.here.options.baseURL = http://localhost:1/v1 [here|]")
+		"root/opencode.json: provider.up.options.baseURL = http://localhost:4/v1 [up|]",
+		"root/project/opencode.json: provider.here.options.baseURL = http://localhost:1/v1 [here|]",
+		"$OPENCODE_CONFIG_CONTENT: provider.x.options.baseURL = http://localhost:5 [x|]")
 	f("pi", nil, "~/.pi/agent/models.json: providers.mine.baseUrl = http://localhost:3/v1 [mine|]")
 	f("gemini", nil, "~/.gemini/settings.json: proxy [|HTTPS_PROXY]")
 	f("qwen", nil)
@@ -65,7 +68,7 @@ func TestSettings(t *testing.T) {
 const configurations = `
 -- .claude/settings.json --
 {"env": {"ANTHROPIC_BASE_URL": "https://u:hidden@gateway.corp/a?key=hidden", "HTTPS_PROXY": "http://u:hidden@p", "FOO": "bar", "NO_PROXY_LIKE": 1}}
--- project/.claude/settings.local.json --
+-- root/project/.claude/settings.local.json --
 {"env": {"no_proxy": "*"}}
 -- .codex/config.toml --
 # openai_base_url = "https://commented.example"
@@ -84,8 +87,12 @@ base_url = "http://no.example"
   // mine
   "provider": {"mine": {"options": {"baseURL": "http://localhost:2/v1", /* "x" */ },}, "anthropic": {}},
 }
--- project/opencode.json --
+-- root/project/opencode.json --
 {"provider": {"here": {"options": {"baseURL": "http://localhost:1/v1"}}}}
+-- root/opencode.json --
+{"provider": {"up": {"options": {"baseURL": "http://localhost:4/v1"}}}}
+-- root/.git --
+x
 -- .local/share/opencode/auth.json --
 {"openai": {"type": "api", "key": "hidden"}}
 -- .pi/agent/models.json --

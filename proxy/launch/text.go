@@ -8,11 +8,10 @@ import (
 	"strings"
 )
 
-// sorted brings settings into an order that does not depend on maps.
+// sorted brings the settings of a file into an order that does not depend on
+// maps.
 func sorted(s []Setting) []Setting {
-	slices.SortStableFunc(s, func(a, b Setting) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Key, b.Key))
-	})
+	slices.SortFunc(s, func(a, b Setting) int { return cmp.Compare(a.Key, b.Key) })
 	return s
 }
 
