@@ -43,6 +43,10 @@ func (a Answer) Agents() stat.Estimate {
 		Confidence: 0.95, N: 1, Warnings: a.Warnings}
 }
 
+// Known reports whether some level was certified to pass, or the lowest to fail.
+// Otherwise L is 0 because nothing was certified, not because nothing holds.
+func (a Answer) Known() bool { return a.L > 0 || a.U == 1 }
+
 // ProbeRecord is what the search keeps of one probe.
 type ProbeRecord struct {
 	Ask        Ask           `json:"ask"`

@@ -98,3 +98,18 @@ func TestTierSides(t *testing.T) {
 	f("at the ends: nothing left", 199, 201, 199, 201, 200)
 	f("one undecided among few", 0, 4, 1, 3, 2)
 }
+
+// Nothing is known of a capacity of 0 unless one agent was certified to fail.
+func TestKnown(t *testing.T) {
+	f := func(l, u int, want bool) {
+		t.Helper()
+		if got := (capacity.Answer{L: l, U: u}).Known(); got != want {
+			t.Errorf("Known with L %d and U %d = %v, want %v", l, u, got, want)
+		}
+	}
+	f(0, 0, false)
+	f(0, 1, true)
+	f(0, 23, false)
+	f(3, 5, true)
+	f(3, 0, true)
+}

@@ -15,7 +15,7 @@ import (
 //
 //	benchstat -col system a.txt b.txt
 //
-// There is one BenchmarkCapacity line for each tier, with the largest certified
+// There is one BenchmarkCapacity line for each tier whose capacity is known, with the largest certified
 // level and what it comes to in each unit, and one BenchmarkLevel line for each
 // probe, with its 25th percentile of output speed and its 95th of the time to the
 // first token. The iterations of a line are the calls it rests on. Intervals and
@@ -53,7 +53,10 @@ func benchResult(b *strings.Builder, i int, r *result.Result) {
 	} {
 		fmt.Fprintf(b, "%s: %s\n", kv[0], clean(kv[1]))
 	}
-	for _, a := range r.Search.Answers {
+	for _, a := range answers(r.Search) {
+		if !a.Known() {
+			continue // a 0 would be read as measured
+		}
 		line := newRow(i, r, a)
 		fmt.Fprintf(b, "BenchmarkCapacity/tier=%s %d %d agents", benchName(a.SLO.String()), max(1, line.Calls), a.L)
 		for _, c := range columns {

@@ -33,7 +33,7 @@ type pageProbe struct {
 	Index, Level, Phase, Window, Calls, Plays, Duty string
 	Speed, SpeedSide, TTFT, TTFTSide                string
 	Verdicts                                        []pageVerdict
-	Marks                                           []int
+	Marks                                           marks
 }
 
 type pageVerdict struct {
@@ -45,8 +45,8 @@ func newPageResult(i int, r *result.Result) pageResult {
 	s := r.System
 	p := pageResult{
 		Letter: letter(i), Name: s.Name, Color: 1 + i%curveColors,
-		Lead: fmt.Sprintf("%d × %s %s · %s %s · %s", s.Accelerators.Count, s.Accelerators.Vendor, s.Accelerators.Product,
-			s.Software.Engine, s.Software.Version, r.Run.Model),
+		Lead: fmt.Sprintf("%d × %s %s · %s %s · %s%s", s.Accelerators.Count, s.Accelerators.Vendor, s.Accelerators.Product,
+			s.Software.Engine, s.Software.Version, r.Run.Model, simulated(r)),
 		System: systemFacts(s), Run: runFacts(r),
 	}
 	for _, slo := range tiersOf(r.Search) {
@@ -75,11 +75,11 @@ func newPageResult(i int, r *result.Result) pageResult {
 // tiersOf lists the tiers that probes were judged against.
 func tiersOf(s capacity.Result) []capacity.SLO {
 	var tiers []capacity.SLO
-	for _, a := range s.Answers {
+	for _, a := range answers(s) {
 		tiers = append(tiers, a.SLO)
 	}
 	if len(tiers) == 0 && len(s.Probes) > 0 { // the search did not end
-		for _, j := range s.Probes[0].Judgements {
+		for _, j := range judgements(s.Probes[0]) {
 			tiers = append(tiers, j.SLO)
 		}
 	}
@@ -102,7 +102,7 @@ func newPageProbe(rec capacity.ProbeRecord, pt capacity.Point, notes *footnotes)
 	for _, s := range rec.Warnings {
 		p.Marks = append(p.Marks, notes.mark(s))
 	}
-	for _, j := range rec.Judgements {
+	for _, j := range judgements(rec) {
 		p.Verdicts = append(p.Verdicts, newPageVerdict(j))
 		for _, s := range unique(judgementNotes(j)) {
 			p.Marks = append(p.Marks, notes.mark(s))
@@ -211,7 +211,8 @@ func rackText(r *cost.Rack) string {
 	return fmt.Sprintf("%d accelerators, at most %g kW", r.Accelerators, r.KW)
 }
 
-func keyFacts(k result.Key) []fact {
+func keyFacts(r *result.Result) []fact {
+	k := r.Run.Key
 	names := map[string]string{
 		"dataset": "Dataset", "max_context_tokens": "Longest context", "cut_share": "Calls cut away", "mean_input_tokens": "Mean input",
 		"gaps": "Gaps", "gap_cap_s": "Gap cap", "text": "Text", "output": "Output", "salts": "Salts", "tool_streaming": "Tool calls",
@@ -220,8 +221,10 @@ func keyFacts(k result.Key) []fact {
 	for _, f := range k.Fields() {
 		v := fact{Name: names[f.Name], Value: f.Value, Code: f.Name == "dataset"}
 		switch {
-		case f.Name == "max_context_tokens" && k.MaxContext == 0, f.Name == "gap_cap_s" && k.GapCap == 0:
+		case f.Name == "max_context_tokens" && k.MaxContext == 0, f.Name == "gap_cap_s" && k.Gaps != "none" && k.GapCap == 0:
 			v.Value = "no limit"
+		case f.Name == "gap_cap_s" && k.Gaps == "none":
+			continue // nothing to cap
 		case f.Name == "max_context_tokens":
 			v.Value = whole(float64(k.MaxContext)) + " tokens"
 		case f.Name == "cut_share":
@@ -233,6 +236,9 @@ func keyFacts(k result.Key) []fact {
 		}
 		facts = append(facts, v)
 	}
+	if h := r.Search.Horizon; h > 0 {
+		facts = append(facts, fact{Name: "Horizon", Value: lasted(h)})
+	}
 	return facts
 }
 
@@ -242,13 +248,10 @@ func runFacts(r *result.Result) []fact {
 		{Name: "Started", Value: run.Started.UTC().Format("2006-01-02 15:04 UTC")},
 		{Name: "Model", Value: run.Model},
 		{Name: "Endpoint", Value: strings.Join(run.Endpoints, ", "), Code: true},
-		{Name: "Dataset", Value: fmt.Sprintf("%s, %d sessions, %s calls", run.Dataset.Name, run.Dataset.Sessions, whole(float64(run.Dataset.Calls)))},
+		{Name: "Dataset", Value: fmt.Sprintf("%s, %s, %s", run.Dataset.Name, counted(run.Dataset.Sessions, "session"), counted(run.Dataset.Calls, "call"))},
 		{Name: "Plan", Value: run.Plan.Hash, Code: true},
 		{Name: "Seed", Value: strconv.FormatUint(run.Seed, 10), Code: true},
 		{Name: "Rewrites", Value: orNone(strings.Join(run.Plan.Rewrites, "; "))},
-	}
-	if h := r.Search.Horizon; h > 0 {
-		facts = append(facts, fact{Name: "Horizon", Value: lasted(h)})
 	}
 	if run.Wall > 0 {
 		facts = append(facts, fact{Name: "Took", Value: lasted(time.Duration(run.Wall * float64(time.Second)))})

@@ -63,7 +63,7 @@ func figures(results []*result.Result) ([]figure, error) {
 func (a axis) limits(results []*result.Result) []limit {
 	var out []limit
 	for i, r := range results {
-		for _, answer := range r.Search.Answers {
+		for _, answer := range answers(r.Search) {
 			for _, c := range answer.SLO.Conds {
 				if c.Metric != a.metric || c.Stat != a.stat {
 					continue

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,7 +68,7 @@ type pageRow struct {
 	Implied          string
 	Letter           string
 	Agents, Interval string
-	Marks            []int
+	Marks            marks
 	Cells            []pageCell
 	Duty, Calls      string
 }
@@ -80,6 +81,36 @@ type pageCell struct {
 type footnote struct {
 	Mark int
 	Text string
+}
+
+// marks point at footnotes.
+type marks []int
+
+// most marks that a figure carries; the list below holds all.
+const most = 4
+
+// Text writes marks ascending, each once: "1, 3, 5–8". Neighbours share a dash,
+// and beyond a few an ellipsis stands for the rest.
+func (m marks) Text() string {
+	var parts []string
+	sorted := slices.Compact(slices.Sorted(slices.Values(m)))
+	for i := 0; i < len(sorted); {
+		j := i
+		for j+1 < len(sorted) && sorted[j+1] == sorted[j]+1 {
+			j++
+		}
+		if len(parts) == most {
+			return strings.Join(parts, ", ") + " …"
+		}
+		switch part := strconv.Itoa(sorted[i]); {
+		case j-i < 2:
+			parts, j = append(parts, part), i
+		default:
+			parts = append(parts, part+"–"+strconv.Itoa(sorted[j]))
+		}
+		i = j + 1
+	}
+	return strings.Join(parts, ", ")
 }
 
 // footnotes numbers texts; the same text has one number.
@@ -108,7 +139,7 @@ func newPage(results []*result.Result) (*page, error) {
 	p := &page{
 		Title: first.System.Name, Conditions: conditions(first), Tool: first.Run.Tool,
 		Style: template.CSS(pageStyle), Several: len(results) > 1,
-		Alerts: alerts(results), Key: keyFacts(first.Run.Key),
+		Alerts: alerts(results), Key: keyFacts(first),
 	}
 	if p.Several {
 		var names []string
@@ -185,10 +216,10 @@ func (p *page) addCapacities(results []*result.Result) {
 }
 
 func newPageRow(results []*result.Result, w row, shown []column, notes *footnotes) pageRow {
-	agents := w.Answer.Agents()
+	agents := w.agents()
 	line := pageRow{
 		Letter: letter(w.Result), Agents: whole(agents.Center), Interval: interval(agents, whole),
-		Duty: duty(w.Duty), Calls: w.calls(), Implied: implied(w.Answer.SLO),
+		Duty: duty(w.Duty), Calls: w.measured(), Implied: implied(w.Answer.SLO),
 	}
 	for _, c := range w.Answer.SLO.Conds {
 		line.Tier = append(line.Tier, condition(c))

@@ -79,10 +79,10 @@ func newJSONResult(r *result.Result) jsonResult {
 		System: r.System, Run: r.Run, Partial: r.Partial,
 		Capacities: []jsonCapacity{}, Curve: list(r.Search.Curve), Probes: list(r.Search.Probes), Warnings: list(r.Search.Warnings),
 	}
-	for i, a := range r.Search.Answers {
+	for i, a := range answers(r.Search) {
 		w := newRow(i, r, a)
 		c := jsonCapacity{
-			SLO: a.SLO.String(), Agents: a.Agents(), L: a.L, U: a.U, Confirmed: a.Confirmed,
+			SLO: a.SLO.String(), Agents: w.agents(), L: a.L, U: a.U, Confirmed: a.Confirmed,
 			Calls: w.Calls, Units: map[string]jsonUnit{}, Warnings: list(w.Notes),
 		}
 		if !math.IsNaN(w.Duty) {

@@ -135,7 +135,7 @@ func (l *Level) warn(w capacity.Window) {
 func (l *Level) Text(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "agents   %d, of which %s in a call on average\n", l.Agents, number(l.Duty*float64(l.Agents)))
-	fmt.Fprintf(&b, "window   %s, %s calls\n", time.Duration(l.Seconds*float64(time.Second)).Round(time.Millisecond), whole(float64(l.Calls)))
+	fmt.Fprintf(&b, "window   %s, %s\n", time.Duration(l.Seconds*float64(time.Second)).Round(time.Millisecond), counted(l.Calls, "call"))
 	for _, f := range l.Figures {
 		f.Value.Lo = max(0, f.Value.Lo) // no figure can be negative
 		fmt.Fprintf(&b, "%-12s %8s %s  %s  n %d\n", f.Name, number(f.Value.Center), f.Unit, interval(f.Value, number), f.Value.N)

@@ -31,6 +31,14 @@ func whole(v float64) string {
 	return grouped(strconv.FormatFloat(math.Round(v), 'f', 0, 64))
 }
 
+// counted writes a count with its noun: "1 call", "911 calls".
+func counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return whole(float64(n)) + " " + noun
+}
+
 // grouped puts commas between the thousands of a decimal number.
 func grouped(digits string) string {
 	head, tail, point := strings.Cut(digits, ".")

@@ -60,24 +60,40 @@ func letter(i int) string {
 
 func headline(r *result.Result) string {
 	s := r.System
-	return fmt.Sprintf("%s (%s, %d × %s) · %s %s · %s", s.Name, s.Vendor, s.Accelerators.Count, s.Accelerators.Product,
-		s.Software.Engine, s.Software.Version, r.Run.Model)
+	return fmt.Sprintf("%s (%s, %d × %s) · %s %s · %s%s", s.Name, s.Vendor, s.Accelerators.Count, s.Accelerators.Product,
+		s.Software.Engine, s.Software.Version, r.Run.Model, simulated(r))
+}
+
+// simulated says that no real system answered.
+func simulated(r *result.Result) string {
+	name, ok := r.Run.Simulated()
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(" · simulated engine %s, virtual time", name)
 }
 
 // conditions is what every capacity has to be read with, and the same for all
 // results that are printed together.
 func conditions(r *result.Result) string {
 	k := r.Run.Key
-	capped := "not capped"
-	if k.GapCap > 0 {
-		capped = fmt.Sprintf("capped at %g s", k.GapCap)
+	capped := ", not capped"
+	switch {
+	case k.Gaps == "none": // nothing to cap
+		capped = ""
+	case k.GapCap > 0:
+		capped = fmt.Sprintf(", capped at %g s", k.GapCap)
+	}
+	horizon := ""
+	if h := r.Search.Horizon; h > 0 {
+		horizon = "; horizon " + lasted(h)
 	}
 	cut := ""
 	if k.MaxContext > 0 {
 		cut = fmt.Sprintf("; cut at %s tokens, %s of the calls left out", whole(float64(k.MaxContext)), percent(k.CutShare))
 	}
-	return fmt.Sprintf("%s: %d sessions, %s calls; gaps %s, %s; output %s; %s text%s",
-		r.Run.Dataset.Name, r.Run.Dataset.Sessions, whole(float64(r.Run.Dataset.Calls)), k.Gaps, capped, k.Output, k.Text, cut)
+	return fmt.Sprintf("%s: %s, %s; gaps %s%s; output %s; %s text%s%s", r.Run.Dataset.Name,
+		counted(r.Run.Dataset.Sessions, "session"), counted(r.Run.Dataset.Calls, "call"), k.Gaps, capped, k.Output, k.Text, horizon, cut)
 }
 
 // clean keeps a name of a stranger from steering the terminal.
@@ -116,7 +132,7 @@ func textGrid(results []*result.Result, all []row) [][]gridCell {
 		if len(results) > 1 {
 			line = append(line, gridCell{main: letter(w.Result), left: true})
 		}
-		line = append(line, gridCell{main: whole(w.Answer.Agents().Center), side: interval(w.Answer.Agents(), whole)},
+		line = append(line, gridCell{main: whole(w.agents().Center), side: interval(w.agents(), whole)},
 			gridCell{main: w.calls()}, gridCell{main: duty(w.Duty)})
 		for _, c := range shown {
 			line = append(line, unitCell(c.of(w.Units)))
@@ -161,6 +177,14 @@ func (w row) calls() string {
 	return whole(float64(w.Calls))
 }
 
+// measured says calls with the noun, or nothing where none is known.
+func (w row) measured() string {
+	if math.IsNaN(w.Duty) {
+		return ""
+	}
+	return counted(w.Calls, "call")
+}
+
 func duty(v float64) string {
 	if math.IsNaN(v) {
 		return "–"
@@ -168,8 +192,12 @@ func duty(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-// interval writes an estimate's interval; an end that is not known is ∞.
+// interval writes an estimate's interval; an end that is not known is ∞, or only
+// the other one is named.
 func interval(e stat.Estimate, f func(float64) string) string {
+	if math.IsInf(e.Lo, -1) && !math.IsInf(e.Hi, 1) {
+		return "≤ " + f(e.Hi)
+	}
 	return "[" + f(e.Lo) + ", " + f(e.Hi) + "]"
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/capstan-bench/capstan/replay/capacity"
 	"github.com/capstan-bench/capstan/replay/cost"
 	"github.com/capstan-bench/capstan/replay/result"
+	"github.com/capstan-bench/capstan/replay/stat"
 )
 
 // KeyError says why results can't be set side by side.
@@ -56,7 +57,7 @@ func rows(results []*result.Result) []row {
 	var all []row
 	var tiers []string
 	for i, r := range results {
-		for _, a := range r.Search.Answers {
+		for _, a := range answers(r.Search) {
 			all = append(all, newRow(i, r, a))
 			if tier := a.SLO.String(); !slices.Contains(tiers, tier) {
 				tiers = append(tiers, tier)
@@ -71,9 +72,57 @@ func rows(results []*result.Result) []row {
 	return all
 }
 
+// answers drops a tier that was asked for twice: it is no other capacity.
+func answers(s capacity.Result) []capacity.Answer {
+	var out []capacity.Answer
+	for _, a := range s.Answers {
+		if !slices.ContainsFunc(out, func(b capacity.Answer) bool { return a.SLO.String() == b.SLO.String() }) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// judgements drops those of a tier that was asked for twice.
+func judgements(p capacity.ProbeRecord) []capacity.Judgement {
+	var out []capacity.Judgement
+	for _, j := range p.Judgements {
+		if !slices.ContainsFunc(out, func(k capacity.Judgement) bool { return j.SLO.String() == k.SLO.String() }) {
+			out = append(out, j)
+		}
+	}
+	return out
+}
+
+// noPass is said where a capacity is not known.
+const noPass = "no level was certified to pass"
+
+// agents is the capacity; its centre is not a number where it is not known.
+func (w row) agents() stat.Estimate {
+	e := w.Answer.Agents()
+	if !w.Answer.Known() {
+		e.Center = math.NaN()
+	}
+	return e
+}
+
+// unknown takes the values of units that come of a capacity that is not known.
+func unknown(u cost.Units) cost.Units {
+	for _, c := range []*cost.Unit{&u.PerAccelerator, &u.PerKW, &u.PerMW, &u.PerUSDHour, &u.PerRack, &u.USDPerAgentHour} {
+		if c.Value != nil {
+			*c = cost.Unit{Absent: noPass}
+		}
+	}
+	return u
+}
+
 func newRow(i int, r *result.Result, a capacity.Answer) row {
 	w := row{Result: i, Answer: a, Units: cost.Per(a.Agents(), r.System), Duty: math.NaN()}
 	w.Notes = append(w.Notes, a.Warnings...)
+	if !a.Known() {
+		w.Units = unknown(w.Units)
+		w.Notes = append(w.Notes, noPass)
+	}
 	if !a.Confirmed && a.L > 0 {
 		w.Notes = append(w.Notes, "not confirmed over the horizon on a fresh seed")
 	}

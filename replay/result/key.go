@@ -49,7 +49,8 @@ const (
 
 // Comparable names the parts of the key in which a and b differ, in the order of
 // the key; none means that the two can be set side by side. Shares cut may differ
-// by 0.01 and mean inputs by 1%.
+// by 0.01 and mean inputs by 1%. The horizon belongs to the key too, unless a
+// search did not end: then there is no capacity that it could define.
 func Comparable(a, b *Result) []Difference {
 	var ds []Difference
 	for i, fa := range a.Run.Key.Fields() {
@@ -57,6 +58,9 @@ func Comparable(a, b *Result) []Difference {
 		if !fa.like(fb) {
 			ds = append(ds, Difference{Name: fa.Name, A: fa.Value, B: fb.Value})
 		}
+	}
+	if ha, hb := a.Search.Horizon, b.Search.Horizon; ha != hb && !a.Partial && !b.Partial {
+		ds = append(ds, Difference{Name: "horizon_s", A: short(ha.Seconds()), B: short(hb.Seconds())})
 	}
 	return ds
 }

@@ -15,15 +15,21 @@ func readme(run Run, search capacity.Result) []byte {
 How many concurrent coding agents a system served within a service level, and
 everything needed to check it. Written by capstan %s on %s.
 
-| tier | agents | interval |
-|---|---:|---|
 `, cell(run.Tool), run.Started.Format("2006-01-02"))
+	if name, ok := run.Simulated(); ok {
+		fmt.Fprintf(&b, "Measured on the simulated engine %s, in virtual time: no real system answered.\n\n", cell(name))
+	}
+	b.WriteString("| tier | agents | interval |\n|---|---:|---|\n")
 	for _, a := range search.Answers {
+		agents := fmt.Sprint(a.L)
+		if !a.Known() {
+			agents = "–" // no level was certified to pass
+		}
 		upper := "no level failed"
 		if a.U > 0 {
 			upper = fmt.Sprintf("%d to %d", a.Lo, a.Hi)
 		}
-		fmt.Fprintf(&b, "| `%s` | %d | %s |\n", cell(a.SLO.String()), a.L, upper)
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", cell(a.SLO.String()), agents, upper)
 	}
 	b.WriteString(`
 Agents is the largest level that was measured and met the tier together with

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -90,6 +91,16 @@ func Endpoint(raw string) (string, error) {
 		return "", fmt.Errorf("read endpoint: want an absolute URL such as http://127.0.0.1:8000")
 	}
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String(), nil
+}
+
+// Simulated names the simulated engine that answered, and reports whether one did.
+func (r *Run) Simulated() (name string, ok bool) {
+	for _, e := range r.Endpoints {
+		if name, ok := strings.CutPrefix(e, "sim:"); ok {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 // Validate names the first fact that is missing or cannot be.
