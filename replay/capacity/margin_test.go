@@ -103,7 +103,7 @@ func TestTierSides(t *testing.T) {
 func TestKnown(t *testing.T) {
 	f := func(l, u int, want bool) {
 		t.Helper()
-		if got := (capacity.Answer{L: l, U: u}).Known(); got != want {
+		if got := (Answer{L: l, U: u}).Known(); got != want {
 			t.Errorf("Known with L %d and U %d = %v, want %v", l, u, got, want)
 		}
 	}
