@@ -39,7 +39,6 @@ type call struct {
 	body             sum      // of the body
 	noTools          bool     // no tools were offered
 	few              bool     // one token was asked for
-	stream           bool     // a stream was asked for
 	prewarm          bool     // no answer was asked for
 	trigger          bool     // it ends with the mark that asks Codex's endpoint for a compaction
 	failed           bool     // it brought no answer, or one that broke off

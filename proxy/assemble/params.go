@@ -24,7 +24,6 @@ func (rd *reading) params(route wire.Route, envelope []byte) []wire.Member {
 	if row.Stream = p.Stream; route.Stream || route.Format == wire.FormatGemini {
 		row.Stream = ptr(route.Stream)
 	}
-	c.stream = row.Stream != nil && *row.Stream
 	row.MaxTokens = natural(p.MaxTokens)
 	row.Temperature, row.TopP = finite(p.Temperature), finite(p.TopP)
 	row.TopK, row.Seed = small(p.TopK), p.Seed

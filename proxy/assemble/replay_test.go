@@ -18,6 +18,7 @@ import (
 	"github.com/capstan-bench/capstan/proxy/journal"
 	"github.com/capstan-bench/capstan/replay/plan"
 	"github.com/capstan-bench/capstan/schema"
+	"github.com/capstan-bench/capstan/schema/fold"
 )
 
 func fromFile(t testing.TB, name string) []*journal.Exchange {
@@ -316,5 +317,33 @@ func TestIdentities(t *testing.T) {
 	f("X-Session-Id: c\nX-Session-Affinity: c\nX-Parent-Session-Id: p", "{}", "session=c lane=c above=p sub=true role=unknown")
 	if got := assemble.Identify("X-Session-Id: "+long, "{}"); len(got) > 300 || cmp.Equal(got, assemble.Identify("X-Session-Id: "+long+"x", "{}")) {
 		t.Errorf("a long id: %s", got)
+	}
+}
+
+// TestWholeRequests: what went on from an answer by its id is kept as the request
+// that says the same by itself.
+func TestWholeRequests(t *testing.T) {
+	sessions, _ := pack(t, fromFile(t, "codex-socket"), assemble.Config{})
+	want := map[string][2]string{ // how bodies begin and end
+		"text1": {`{"model":"big","input":"What does main do?","tools":[{"type":"function","name":"shell","parameters":{}}],"stream":true}`, ``},
+		"text2": {`{"model":"big","input":[{"type":"message","role":"user","content":"What does main do?"},{"id":"msg_`,
+			`,{"type":"message","role":"user","content":"And init?"}],"tools":[{"type":"function","name":"shell","parameters":{}}],"stream":true}`},
+		"lost": {`{"type":"response.create","model":"big","previous_response_id":"resp_unknown","input":[`, ``},
+	}
+	for _, s := range sessions {
+		for i := range s.Calls {
+			c := &s.Calls[i]
+			body, err := fold.Body(nil, s, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if w := want[c.CallID]; !strings.HasPrefix(string(body), w[0]) || !strings.HasSuffix(string(body), w[1]) {
+				t.Errorf("call %s: body %s, want %s … %s", c.CallID, body, w[0], w[1])
+			}
+			delete(want, c.CallID)
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("not found: %v", want)
 	}
 }
