@@ -23,7 +23,7 @@ agents:
     turns:
       - {text: one, reasoning: I think, calls: [{tool: shell, command: a}, {tool: shell, command: b}]}
       - {calls: [{tool: shell, command: c}]}
-      - {text: two is done}
+      - {reasoning: all seen, text: two is done}
       - {text: three, calls: [{tool: shell, command: d}]}
       - {text: three is done}
 `

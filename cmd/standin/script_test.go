@@ -135,6 +135,7 @@ func FuzzConversation(f *testing.F) {
 func TestLeads(t *testing.T) {
 	s, err := ParseScript([]byte(`
 agents:
+  - {name: rest, turns: [{text: x}]}
   - {name: a, when: red, turns: [{text: x}]}
   - {name: b, when: blue, turns: [{text: x}]}
 `))
@@ -147,9 +148,11 @@ agents:
 			t.Errorf("leads(%q) (-want +got):\n%s", said, diff)
 		}
 	}
-	f(0, "a red house")
-	f(1, "blue", "red")
-	f(0, "red and blue")
+	f(1, "a red house")
+	f(2, "blue", "red")
+	f(1, "red and blue")
+	f(0, "green")
+	f(0)
+	s.Agents = s.Agents[1:]
 	f(-1, "green")
-	f(-1)
 }
