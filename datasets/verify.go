@@ -52,7 +52,7 @@ func (r *Report) Text(w io.Writer) error {
 	if r.Sessions > 0 {
 		say("sessions  %d\ncalls     %d\n", r.Sessions, r.Calls)
 		if r.Bodies > 0 || !r.OK() {
-			say("bodies    %d rebuilt, each with its recorded hash\nbytes     %d of request bodies from %d on disk\n",
+			say("bodies    %d rebuilt, each with the hash it was stored under\nbytes     %d of request bodies from %d on disk\n",
 				r.Bodies, r.LogicalBytes, r.StoredBytes)
 		} else {
 			say("bodies    none to rebuild: the sessions were recorded without\nbytes     %d on disk\n", r.StoredBytes)

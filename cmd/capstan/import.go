@@ -15,16 +15,19 @@ import (
 )
 
 func importCommand() *cli.Command {
-	var about strings.Builder
+	var about, notes strings.Builder
 	for _, f := range convert.Formats() {
 		fmt.Fprintf(&about, "  %-6s %s\n", f.Name, f.About)
+		if f.Note != "" {
+			fmt.Fprintf(&notes, "\n%s\n", f.Note)
+		}
 	}
 	return &cli.Command{
 		Name:      "import",
 		Usage:     "make a dataset from sessions in another format",
 		ArgsUsage: "FORMAT PATH…",
 		Description: "Reads files, or all files of folders, and writes one dataset. A line that cannot be\n" +
-			"read ends the import and leaves no dataset.\n\nFormats:\n\n" + about.String() +
+			"read ends the import and leaves no dataset.\n\nFormats:\n\n" + about.String() + notes.String() +
 			"\nExample:\n\n  capstan import pi session.jsonl -o sessions",
 		Flags: []cli.Flag{
 			outFlag("dataset `DIR` to write; must not exist or be empty"),
@@ -63,6 +66,9 @@ func runImport(c *cli.Context) error {
 			os.Remove(filepath.Clean(out)) // only if nothing is in it
 		}
 		return err
+	}
+	if format.Note != "" {
+		fmt.Fprintf(c.App.ErrWriter, "note: %s\n", format.Note)
 	}
 	fmt.Fprintf(c.App.Writer, "%s: %d sessions, %d calls\n", out, sessions, calls)
 	return nil

@@ -24,14 +24,15 @@ type Importer func(path string) iter.Seq2[*schema.Session, error]
 type Format struct {
 	Name   string
 	About  string // one line
+	Note   string // what an import adds that its source does not hold, a sentence; may be empty
 	Import Importer
 }
 
 // Formats returns the formats that can be imported, by name.
 func Formats() []Format {
 	return []Format{
-		{"pi", "session logs of the pi coding agent (JSONL)", Pi},
-		{"weka", "kv-cache-tester traces (JSON, or JSONL with a trace a line)", Weka},
+		{"pi", "session logs of the pi coding agent (JSONL)", piNote, Pi},
+		{"weka", "kv-cache-tester traces (JSON, or JSONL with a trace a line)", "", Weka},
 	}
 }
 
@@ -49,12 +50,13 @@ func Named(name string) (Format, error) {
 }
 
 // Dataset imports the files or folders at paths into a new dataset in dir. each,
-// which may be nil, is told of every session once it is written. After an error
-// there is no dataset.
+// which may be nil, is told of every session once it is written. The card says
+// what the format adds. After an error there is no dataset.
 func Dataset(dir string, card datasets.Card, format Format, paths []string, each func(*schema.Session)) error {
 	if len(paths) == 0 {
 		return errors.New("import: no path given")
 	}
+	card.About = strings.TrimSpace(card.About + "\n\n" + format.Note)
 	w, err := datasets.Create(dir, card)
 	if err != nil {
 		return err
@@ -129,7 +131,11 @@ func (w warnings) extraJSON() *string {
 	if len(w) == 0 {
 		return nil
 	}
-	b, err := json.Marshal(map[string]warnings{"warnings": w})
+	return extraJSON(map[string]any{"warnings": w})
+}
+
+func extraJSON(extra map[string]any) *string {
+	b, err := json.Marshal(extra)
 	if err != nil {
 		panic("convert: internal error: " + err.Error()) // strings and numbers always marshal
 	}

@@ -24,6 +24,10 @@ var (
 	harnessTools []byte
 )
 
+// piNote is said wherever an import of pi is: in its card, in extra_json and at
+// the terminal.
+const piNote = "pi's logs hold neither a system prompt nor tool definitions: every imported context begins with a fixed prefix of both, of capstan's own writing and of realistic length, and is laid out as Chat Completions."
+
 // rootTrajectory is the id of the root trajectory of imported sessions.
 const rootTrajectory = "main"
 

@@ -6,10 +6,14 @@ import (
 
 // rows finishes the session.
 func (p *piSession) rows() *schema.Session {
+	extra := map[string]any{"note": piNote}
+	if len(p.warn) > 0 {
+		extra["warnings"] = p.warn
+	}
 	p.folder.Trajectory(schema.Trajectory{
 		TrajectoryID: rootTrajectory, AgentName: ptr("pi"), ProviderName: text(p.provider),
 		APIFormat: ptr(schema.FormatChat), ContentTier: schema.TierFull, SourceKind: schema.SourceImport + ":pi",
-		NumCompactions: ptr(p.compactions), Title: text(p.title), ExtraJSON: p.warn.extraJSON(),
+		NumCompactions: ptr(p.compactions), Title: text(p.title), ExtraJSON: extraJSON(extra),
 	})
 	s := p.folder.Session()
 	places := p.itemTokens(s)
