@@ -22,6 +22,10 @@ type Config struct {
 	// own, for routers that keep a session on one replica; empty sends none.
 	SessionHeader string
 
+	// Nonce, if not 0, makes salts that no earlier run with the same seeds has
+	// used: the endpoint may still hold what that one sent.
+	Nonce uint64
+
 	// Limits are what the client may add to what it measures.
 	Limits Limits
 
@@ -64,7 +68,7 @@ type run struct {
 }
 
 func newRun(p *plan.Plan, c Config, a capacity.Ask, enough func(capacity.Window) bool) *run {
-	pop := p.Population(a.Seed, a.Level)
+	pop := p.Population(a.Seed, a.Level).Salted(c.Nonce)
 	sweep := p.Ring() / time.Duration(a.Level)
 	r := &run{
 		config: c,

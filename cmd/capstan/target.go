@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"strings"
@@ -128,6 +129,7 @@ func (t *target) probe(p *plan.Plan, tightest time.Duration, progress *progress)
 	}
 	return replay.Probe(p, replay.Config{
 		Clients:  t.agents,
+		Nonce:    rand.Uint64(), // seeded by the system, afresh in every process
 		Limits:   replay.Limits{TightestTTFT: tightest},
 		Progress: progress.live,
 	})

@@ -2,9 +2,12 @@ package capacity
 
 import (
 	"math"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/capstan-bench/capstan/replay/stat"
+	"github.com/capstan-bench/capstan/schema"
 )
 
 func TestMargin(t *testing.T) {
@@ -112,4 +115,25 @@ func TestKnown(t *testing.T) {
 	f(0, 23, false)
 	f(3, 5, true)
 	f(3, 0, true)
+}
+
+// An endpoint that counts far other prompts than the plan's is pointed out.
+func TestInputsOffPlan(t *testing.T) {
+	f := func(counted *int64, want bool) {
+		t.Helper()
+		w := Window{To: 1e9, Settled: true}
+		for range 100 {
+			w.Samples = append(w.Samples, schema.Sample{PlannedInput: 1000, InputTokens: counted})
+		}
+		got := slices.ContainsFunc(newView(w).remarks(), func(r string) bool { return strings.Contains(r, "input tokens a call, the plan 1000") })
+		if got != want {
+			t.Errorf("warned %v, want %v", got, want)
+		}
+	}
+	n := func(v int64) *int64 { return &v }
+	f(nil, false)
+	f(n(800), false)
+	f(n(700), true)
+	f(n(1200), false)
+	f(n(1300), true)
 }

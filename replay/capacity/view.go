@@ -15,6 +15,7 @@ const (
 	fewSessions = 30    // under which an answer does not speak for other sessions
 	driftLimit  = 0.05  // of the mix of calls from the plan's
 	outputLimit = 0.10  // of the output tokens from the planned ones
+	inputLimit  = 0.25  // of the input tokens likewise, which tokenizers count differently
 )
 
 // view is a window, ready to be judged: which calls hang together is worked out
@@ -70,18 +71,26 @@ type sights struct {
 	values                  []float64
 	miss                    []bool
 	plays, sessions, blocks []int32
-	nBuffered               int
+	nBuffered, nUnknown     int
 }
 
 // sights collects the calls that count. Without buffered, those that came in
-// too few chunks are left out.
+// too few chunks are left out. Those of unknown length are counted and left out.
 func (v *view) sights(c Cond, buffered bool) *sights {
+	return v.collect(c, func(x sight) bool { return !x.unknown && (buffered || !x.buffered) })
+}
+
+// collect collects the calls that count and are to keep.
+func (v *view) collect(c Cond, keep func(sight) bool) *sights {
 	n := len(v.Samples)
 	s := sights{values: make([]float64, 0, n), miss: make([]bool, 0, n),
 		plays: make([]int32, 0, n), sessions: make([]int32, 0, n), blocks: make([]int32, 0, n)}
 	for i := range v.Samples {
 		x, ok := c.see(&v.Samples[i], v.To)
-		if !ok || x.buffered && !buffered {
+		if ok && x.unknown {
+			s.nUnknown++
+		}
+		if !ok || !keep(x) {
 			continue
 		}
 		if x.buffered {
@@ -141,6 +150,9 @@ func (v *view) remarks() []string {
 	if off := v.outputOff(); math.Abs(off) > outputLimit {
 		all = append(all, fmt.Sprintf("not comparable: output is %+.0f%% off what was planned", 100*off))
 	}
+	if got, planned := v.inputs(); planned > 0 && math.Abs(got/planned-1) > inputLimit {
+		all = append(all, fmt.Sprintf("the system counted %.0f input tokens a call, the plan %.0f: another tokenizer, a template, or prompts that were cut", got, planned))
+	}
 	if n := v.nSessions; n > 0 && n < fewSessions {
 		all = append(all, fmt.Sprintf("these sessions only: the window holds %d, and %d are needed to speak for others", n, fewSessions))
 	}
@@ -186,6 +198,23 @@ func (v *view) outputOff() float64 {
 		return 0
 	}
 	return got/planned - 1
+}
+
+// inputs are the mean input tokens of answers that came whole: as the system
+// counted them, and as planned; 0 and 0 where it counted none.
+func (v *view) inputs() (got, planned float64) {
+	n := 0.0
+	for i := range v.Samples {
+		if s := &v.Samples[i]; s.Error == nil && s.InputTokens != nil && s.PlannedInput > 0 {
+			got += float64(*s.InputTokens)
+			planned += float64(s.PlannedInput)
+			n++
+		}
+	}
+	if n == 0 {
+		return 0, 0
+	}
+	return got / n, planned / n
 }
 
 // PointOf is a window's place on the curve. Calls still waiting for their first

@@ -15,11 +15,12 @@ type Population struct {
 	seed  uint64
 	level int
 	ring  ring
+	nonce uint64 // of the salts
 }
 
 // Population is the agents of a probe with a seed at a level.
 func (p *Plan) Population(seed uint64, level int) *Population {
-	return &Population{p, seed, level, newRing(p.tracks, seed)}
+	return &Population{plan: p, seed: seed, level: level, ring: newRing(p.tracks, seed)}
 }
 
 // Level is the number of agents.
@@ -33,7 +34,23 @@ func (p *Population) Start(agent int) time.Duration { return time.Duration(agent
 func (p *Population) Offset(agent int) time.Duration { return p.ring.offset(p.seed, agent) }
 
 // ProbeSalt is the salt that all plays of the probe share.
-func (p *Population) ProbeSalt() Salt { return newSalt(p.seed, 3) }
+func (p *Population) ProbeSalt() Salt { return p.salt(3) }
+
+// Salted is the same population with other salts, for a system that may hold what
+// an earlier run with this seed left. A nonce of 0 changes nothing.
+func (p *Population) Salted(nonce uint64) *Population {
+	q := *p
+	q.nonce = nonce
+	return &q
+}
+
+func (p *Population) salt(parts ...uint64) Salt {
+	seed := p.seed
+	if p.nonce != 0 {
+		seed = mix(p.seed, p.nonce)
+	}
+	return newSalt(append([]uint64{seed}, parts...)...)
+}
 
 // Play is what an agent plays as its nth, from 0, and the play's salt. Play 0
 // begins where the agent stands on the ring, which is most often inside a
@@ -41,7 +58,7 @@ func (p *Population) ProbeSalt() Salt { return newSalt(p.seed, 3) }
 // follow on the ring. An agent begins a play when the last step of the one
 // before is done and that script's Idle has passed.
 func (p *Population) Play(agent, n int) (*Script, Salt) {
-	salt := newSalt(p.seed, 4, uint64(agent), uint64(n))
+	salt := p.salt(4, uint64(agent), uint64(n))
 	place, into := p.ring.find(p.Offset(agent))
 	first := p.plan.tracks[p.ring.at(place, 0)]
 	late := !first.sends(into)

@@ -297,3 +297,23 @@ func TestPopulationIsAFunctionOfTheSeed(t *testing.T) {
 		}
 	}
 }
+
+// A nonce changes the salts and nothing else.
+func TestSalted(t *testing.T) {
+	p := build(t, plan.Config{}, fan(t), growing(t))
+	plain, zero, salted := p.Population(1, 9), p.Population(1, 9).Salted(0), p.Population(1, 9).Salted(7)
+	if zero.ProbeSalt() != plain.ProbeSalt() || salted.ProbeSalt() == plain.ProbeSalt() {
+		t.Error("the probe's salt does not follow the nonce")
+	}
+	for agent := range 9 {
+		a, saltA := plain.Play(agent, 1)
+		b, saltB := salted.Play(agent, 1)
+		_, saltZ := zero.Play(agent, 1)
+		if a.Session != b.Session || plain.Offset(agent) != salted.Offset(agent) || plain.Start(agent) != salted.Start(agent) {
+			t.Errorf("agent %d plays something else", agent)
+		}
+		if saltA == saltB || saltA != saltZ {
+			t.Errorf("agent %d: salts %q, %q with a nonce, %q with none", agent, saltA, saltB, saltZ)
+		}
+	}
+}
