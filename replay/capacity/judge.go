@@ -60,7 +60,8 @@ func together(conds []CondResult) Verdict {
 	return Pass
 }
 
-// condition judges one of k conditions, with and without buffered calls.
+// condition judges one of k conditions, with and without buffered calls, and with
+// and without those whose length the system did not say, which may be any.
 func (v *view) condition(c Cond, k int) CondResult {
 	s := v.sights(c, true)
 	r := v.rule(c, s, k)
@@ -69,6 +70,14 @@ func (v *view) condition(c Cond, k int) CondResult {
 		if without != r.Verdict {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("buffering: %d answers of %d tokens or more came in fewer than %d chunks (does the server's tool parser hold them back?): with their lower bounds %s, without them %s",
 				s.nBuffered, ShortAnswer, FewChunks, r.Verdict, without))
+			r.Verdict = Undecided
+		}
+	}
+	if s.nUnknown > 0 && len(s.miss) > 0 {
+		all := v.rule(c, v.collect(c, func(sight) bool { return true }), k).Verdict
+		if all != r.Verdict {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("unknown length: %d of %d answers came without a number of tokens: without them %s, taken for misses %s",
+				s.nUnknown, s.nUnknown+len(s.miss), r.Verdict, all))
 			r.Verdict = Undecided
 		}
 	}

@@ -180,6 +180,27 @@ func TestJudgeBuffered(t *testing.T) {
 	f("p95(ttft)<=10s", 400, capacity.Pass, "")
 }
 
+// A system that keeps the lengths of its slow answers to itself does not pass by
+// that.
+func TestJudgeUnknownLength(t *testing.T) {
+	mute := func(s *schema.Sample) { s.OutputTokens, s.FirstTokens = nil, nil }
+	f := func(text string, unknown int, want capacity.Verdict, warning string) {
+		t.Helper()
+		wantVerdict(t, fmt.Sprint(unknown, " of unknown length"), text, window(1000, unknown, mute), want, warning)
+	}
+	f("p25(speed)>=20", 100, capacity.Pass, "")
+	f("p25(speed)>=20", 400, capacity.Undecided, "unknown length: 400 of 1000 answers came without a number of tokens: without them PASS, taken for misses FAIL")
+	f("p95(itl)<=50ms", 400, capacity.Undecided, "unknown length")
+	f("mean(speed)>=20", 10, capacity.Undecided, "unknown length")
+	f("p25(speed)>=25", 400, capacity.Fail, "")
+	f("p25(speed)>=20", 1000, capacity.Undecided, "no call counts for speed")
+	f("p95(ttft)<=10s", 400, capacity.Pass, "")
+	wantVerdict(t, "short answers", "p25(speed)>=20", window(1000, 400, func(s *schema.Sample) {
+		mute(s)
+		s.PlannedOutput = capacity.ShortAnswer - 1
+	}), capacity.Pass, "")
+}
+
 // Whatever the conditions say: rules about the window as a whole.
 func TestJudgeWindow(t *testing.T) {
 	const tier = "p25(speed)>=20"

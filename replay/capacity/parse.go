@@ -30,9 +30,18 @@ type SyntaxError struct {
 func (e *SyntaxError) Error() string {
 	got := "the end"
 	if e.Got != "" {
-		got = strconv.Quote(e.Got)
+		got = strconv.Quote(shorten(e.Got))
 	}
-	return fmt.Sprintf("parse SLO %q: column %d: got %s, want %s", e.Text, e.Column, got, e.Want)
+	return fmt.Sprintf("parse SLO %q: column %d: got %s, want %s", shorten(e.Text), e.Column, got, e.Want)
+}
+
+// shorten cuts what no one would read in an error.
+func shorten(s string) string {
+	const limit = 200
+	if len(s) <= limit {
+		return s
+	}
+	return s[:limit] + "…"
 }
 
 // ParseSLO reads conditions joined by "&". White space is free between words.

@@ -84,6 +84,7 @@ type sight struct {
 	value    float64
 	miss     bool // the call misses the limit
 	buffered bool
+	unknown  bool // whole, but of a length that the system did not say: value and miss are the worst
 }
 
 // see looks at a call of a window that ends at to. ok is false for a call that
@@ -116,9 +117,15 @@ func (c Cond) see(s *schema.Sample, to time.Duration) (v sight, ok bool) {
 	default:
 		v.value, v.buffered, ok = SpeedOf(s)
 	}
+	if c.Metric.counted() && s.OutputTokens == nil && s.PlannedOutput >= ShortAnswer {
+		return sight{value: c.worst(), miss: true, unknown: true}, true
+	}
 	v.miss = !c.Op.holds(v.value, c.Limit)
 	return v, ok
 }
+
+// counted tells whether a metric needs the number of output tokens.
+func (m Metric) counted() bool { return m == Speed || m == ITL }
 
 func (c Cond) worst() float64 {
 	if c.Op.up() {

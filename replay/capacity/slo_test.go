@@ -3,6 +3,7 @@ package capacity_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -56,6 +57,14 @@ func TestParseSLO(t *testing.T) {
 }
 
 // An error names the column, what stands there, and what may stand there.
+func TestSyntaxErrorIsShort(t *testing.T) {
+	for _, text := range []string{strings.Repeat("x", 1<<20), "p25(speed)>=20" + strings.Repeat(" ", 1<<20) + "x"} {
+		if _, err := capacity.ParseSLO(text); err == nil || len(err.Error()) > 1000 {
+			t.Errorf("ParseSLO(%.10q…): an error of %d bytes, want one of 1 to 1000", text, len(fmt.Sprint(err)))
+		}
+	}
+}
+
 func TestParseSLOErrors(t *testing.T) {
 	f := func(text string, column int, got, want string) {
 		t.Helper()
