@@ -17,7 +17,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/urfave/cli/v2"
 
@@ -45,7 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var no *answerNo
 	if errors.As(err, &no) {
 		if no.why != "" {
-			fmt.Fprintf(stderr, "capstan: %s\n", no.why)
+			fmt.Fprintf(stderr, "capstan: %s\n", oneLine(no.why))
 		}
 		return 3
 	}
@@ -53,12 +55,26 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if errors.As(err, &child) {
 		return child.code
 	}
-	fmt.Fprintf(stderr, "capstan: %v\n", err)
+	fmt.Fprintf(stderr, "capstan: %s\n", oneLine(err.Error()))
 	var usage *usageError
 	if errors.As(err, &usage) {
 		return 2
 	}
 	return 1
+}
+
+// oneLine keeps text that may come from a stranger's file or server on its line,
+// and from steering the terminal.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n':
+			return ' '
+		case r == ' ' || unicode.IsPrint(r):
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
 }
 
 // usageError is a mistake in how a command was called.

@@ -101,7 +101,7 @@ func printProblems(w io.Writer, dir string, found []result.Problem) error {
 		return err
 	}
 	for _, p := range found {
-		if _, err := fmt.Fprintf(w, "problem   %s\n", p); err != nil {
+		if _, err := fmt.Fprintf(w, "problem   %s\n", oneLine(p.String())); err != nil {
 			return err
 		}
 	}
