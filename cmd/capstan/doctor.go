@@ -200,8 +200,14 @@ func versionOf(ctx context.Context, path string) (string, error) {
 	cmd := exec.CommandContext(ctx, path, "--version")
 	cmd.Env = append(os.Environ(), "DISABLE_AUTOUPDATER=1", "OPENCODE_DISABLE_AUTOUPDATE=1", "NO_COLOR=1")
 	cmd.WaitDelay = time.Second
-	out, err := cmd.CombinedOutput() // pi tells it on stderr
-	text, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	var said strings.Builder
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	told := strings.TrimSpace(string(out))
+	if told == "" {
+		told = strings.TrimSpace(said.String()) // pi's way
+	}
+	text, _, _ := strings.Cut(told, "\n")
 	if err != nil {
 		return "", err
 	}

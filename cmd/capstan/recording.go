@@ -44,7 +44,7 @@ type recordingConfig struct {
 	workdir      string
 	userVariable string // that holds the user and the password of clients
 	password     string
-	roots        *x509.CertPool // set by tests of the machine; nil: the system's and the user's
+	roots        *x509.CertPool // given by a probe; nil: the system's and the user's
 }
 
 // recording is a proxy with its journal, at work.
