@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/capstan-bench/capstan/replay/agent"
 	"github.com/capstan-bench/capstan/replay/capacity"
 )
 
@@ -70,6 +71,7 @@ type guard struct {
 	limits     Limits
 	lags       []lag
 	reconnects []int64 // due times, in µs, one for each
+	starved    int     // calls for which this machine had no connection left, at any time
 	base       vitals  // when the window opened
 	opened     bool
 }
@@ -86,6 +88,9 @@ func newGuard(l Limits) *guard { return &guard{limits: l.resolve(), base: readVi
 func (g *guard) lag(e *event) {
 	if e.lag != notSent {
 		g.lags = append(g.lags, lag{e.sample.DueUS, max(e.lag, 0)})
+	}
+	if agent.OwnLimit(&e.sample) {
+		g.starved++
 	}
 	for range e.sample.Reconnects {
 		g.reconnects = append(g.reconnects, e.sample.DueUS)
@@ -135,6 +140,7 @@ func (g *guard) blame(w *capacity.Window, r Report) {
 	invalid(r.LagP99 > l.Lag, "client: dispatch lag p99 %v is over %v", round(r.LagP99), l.Lag)
 	invalid(r.CPU > l.CPU, "client: CPU %.0f%% of %d processors is over %.0f%%", 100*r.CPU, runtime.GOMAXPROCS(0), 100*l.CPU)
 	invalid(r.SchedP99 > l.Lag, "client: scheduler latency p99 %v is over %v", round(r.SchedP99), l.Lag)
+	invalid(g.starved > 0, "client: %d calls found no room for another connection on this machine; raise its limit of open files or ports", g.starved)
 	if r.SchedP99 > l.Sched && r.SchedP99 <= l.Lag {
 		w.Warnings = append(w.Warnings, fmt.Sprintf("client: scheduler latency p99 %v is over %v", round(r.SchedP99), l.Sched))
 	}

@@ -129,3 +129,20 @@ func TestLatestMedian(t *testing.T) {
 		t.Errorf("median of the last %d of %d = %v, want %v", recent, 3*recent, got, 2.5*recent)
 	}
 }
+
+// A connection that this machine had no room for is no failure of the system.
+func TestJudgeOwnLimit(t *testing.T) {
+	f := func(text string, want int) {
+		t.Helper()
+		class := schema.ErrConnect
+		g := newGuard(Limits{CPU: math.Inf(1), Sched: time.Hour, Lag: time.Hour})
+		g.lag(&event{lag: notSent, sample: schema.Sample{Error: &class, ErrorText: &text}})
+		w := capacity.Window{From: time.Second, To: 2 * time.Second}
+		g.judge(&w)
+		if len(w.Invalid) != want {
+			t.Errorf("%s: invalid %q, want %d", text, w.Invalid, want)
+		}
+	}
+	f("client: no room for another connection: dial tcp: socket: too many open files", 1)
+	f("dial tcp: connect: connection refused", 0)
+}

@@ -9,9 +9,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -203,4 +205,26 @@ func TestDoAfterDone(t *testing.T) {
 			t.Errorf("last token at %d of %d µs, %d tokens in %d chunks, error %q; want 0 of 0, 1 in 1", *s.LastTokenUS, *s.DoneUS, *s.OutputTokens, s.Chunks, str(s.ErrorText))
 		}
 	})
+}
+
+// Limits of this machine are told apart from those of the system.
+func TestOwnLimit(t *testing.T) {
+	f := func(cause error, want bool) {
+		t.Helper()
+		dial := func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("socket", cause)}
+		}
+		k := connect(t, agent.Config{Dial: dial}, "http://model.test")
+		defer k.Close()
+		s, _ := do(context.Background(), k, step(1))
+		if str(s.Error) != schema.ErrConnect || agent.OwnLimit(&s) != want {
+			t.Errorf("%v: %s: %s, OwnLimit %v, want %v", cause, str(s.Error), str(s.ErrorText), agent.OwnLimit(&s), want)
+		}
+	}
+	f(syscall.EMFILE, true)
+	f(syscall.EADDRNOTAVAIL, true)
+	f(syscall.ECONNREFUSED, false)
+	if agent.OwnLimit(&schema.Sample{}) {
+		t.Error("a call that did not fail has met a limit")
+	}
 }

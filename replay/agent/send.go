@@ -5,9 +5,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/capstan-bench/capstan/schema"
@@ -67,6 +70,9 @@ func (k *conn) attempt() error {
 		raw, err := k.client.connect(c.ctx)
 		c.connecting += c.clock() - from
 		if err != nil {
+			if exhausted(err) {
+				err = fmt.Errorf("%s: %w", ownLimit, err)
+			}
 			return c.fail(schema.ErrConnect, err)
 		}
 		k.raw = raw
@@ -164,6 +170,27 @@ func (t *tally) Write(p []byte) (int, error) {
 	n, err := t.w.Write(p)
 	t.n += int64(n)
 	return n, err
+}
+
+// ownLimit begins the error text of a connection that this machine had no room
+// for.
+const ownLimit = "client: no room for another connection"
+
+// exhausted reports whether err is a limit of this machine: open files, ports or
+// buffers.
+func exhausted(err error) bool {
+	for _, own := range []error{syscall.EMFILE, syscall.ENFILE, syscall.EADDRNOTAVAIL, syscall.ENOBUFS} {
+		if errors.Is(err, own) {
+			return true
+		}
+	}
+	return false
+}
+
+// OwnLimit reports whether a call failed because this machine had no room for
+// another connection, which says nothing about the system.
+func OwnLimit(s *schema.Sample) bool {
+	return s.Error != nil && *s.Error == schema.ErrConnect && s.ErrorText != nil && strings.HasPrefix(*s.ErrorText, ownLimit)
 }
 
 // connect opens a connection and, where the target wants it, TLS on it.
