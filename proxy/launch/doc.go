@@ -9,7 +9,7 @@
 // the record list and for nothing else: its certificate carries critical name
 // constraints, excludes addresses, and is good for servers only, so that a
 // stolen key is no key to the rest of the user's traffic. It is never put into a
-// store of the system. What a run trusts is a file of that run ([Trust]).
+// store of the system. What a run trusts is a file of that run ([Run]).
 //
 // # The environment
 //
