@@ -2,11 +2,8 @@ package fold
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math"
-	"slices"
-	"strings"
 
 	"github.com/capstan-bench/capstan/schema"
 	"github.com/capstan-bench/capstan/schema/wire"
@@ -59,40 +56,41 @@ func check(l wire.Layout, body []byte) error {
 	}
 }
 
-// checkEdits refuses edits that do not turn Bare into Bytes.
+// checkEdits refuses edits that do not turn a form of the element into Bytes.
 func checkEdits(e *wire.Element) error {
-	if e.Bare == nil {
-		if len(e.Edits) > 0 {
-			return errors.New("edits without bare bytes")
+	if err := checkForm("bare", e.Bare, e.Edits, e.Bytes); err != nil {
+		return err
+	}
+	return checkForm("flat", e.Flat, e.FlatEdits, e.Bytes)
+}
+
+func checkForm(name string, form []byte, edits []wire.Edit, want []byte) error {
+	if form == nil {
+		if len(edits) > 0 {
+			return fmt.Errorf("edits without %s bytes", name)
 		}
 		return nil
 	}
-	patches := make([]schema.Patch, len(e.Edits))
-	for i, edit := range e.Edits {
+	patches := make([]schema.Patch, len(edits))
+	for i, edit := range edits {
 		patches[i] = schema.Patch{Off: int32(edit.Off), Del: int32(edit.Del), Ins: edit.Ins}
 	}
-	built, err := appendPatched(nil, string(e.Bare), patches)
+	built, err := appendPatched(nil, string(form), patches)
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(built, e.Bytes) {
-		return errors.New("edits do not turn the bare bytes into the element")
+	if !bytes.Equal(built, want) {
+		return fmt.Errorf("edits do not turn the %s bytes into the element", name)
 	}
 	return nil
 }
 
-// bare is what is stored of an element.
+// bare is an element without its marks.
 func bare(e *wire.Element) []byte {
 	if e.Bare != nil {
 		return e.Bare
 	}
 	return e.Bytes
-}
-
-// marked says whether an element came with a cache mark. Its edits may do no more
-// than put a text back into a part.
-func marked(e *wire.Element) bool {
-	return slices.ContainsFunc(e.Edits, func(edit wire.Edit) bool { return strings.Contains(edit.Ins, `"cache_control"`) })
 }
 
 // outputElements describes the elements of an answer. In a format that wire does
@@ -111,10 +109,4 @@ func outputElements(format string, output [][]byte) ([]wire.Element, error) {
 		elements[i] = e
 	}
 	return elements, nil
-}
-
-// sortPatches puts patches in the order in which bodies are rebuilt from them. The
-// patches of one item already ascend.
-func sortPatches(patches []schema.Patch) {
-	slices.SortStableFunc(patches, func(a, b schema.Patch) int { return int(a.Item - b.Item) })
 }

@@ -5,40 +5,45 @@ import (
 	"encoding/hex"
 	"io"
 	"slices"
-
-	"github.com/capstan-bench/capstan/schema"
 )
 
 // compare sets what a call shares with the trajectory's previous one, and
 // remembers it for the next.
-func (f *Folder) compare(l *lane, c *schema.Call) {
-	system, tools, rest := c.Template(f.session.Items)
+func (f *Folder) compare(l *lane, c *folded) {
+	system, tools, rest := c.row.Template(f.items)
 	shared := 0
 	prompt := slices.Concat(system, tools, rest)
 	for shared < len(prompt) && shared < len(l.prompt) && prompt[shared] == l.prompt[shared] {
 		shared++
 	}
 	if l.called {
-		c.SharedPrefixItems = ptr(int32(shared))
+		c.row.SharedPrefixItems = ptr(int32(shared))
 	}
 	l.called, l.prompt = true, prompt
-	c.SystemSHA256 = f.sum(&l.system, system)
-	c.ToolsSHA256 = f.sum(&l.tools, tools)
+	c.system = l.system.with(system)
+	c.tools = l.tools.with(tools)
+	l.system, l.tools = c.system, c.tools
 }
 
-// sum hashes the stored bytes of items, or takes the hash of the call before where
-// the items are the same. It is nil for no items.
-func (f *Folder) sum(p *part, items []int32) *string {
-	if slices.Equal(p.items, items) {
-		return p.sum
+// with is the part with the given items: the one at hand if it has them.
+func (p *part) with(items []int32) *part {
+	if p != nil && slices.Equal(p.items, items) {
+		return p
 	}
-	p.items, p.sum = items, nil
-	if len(items) > 0 {
+	return &part{items}
+}
+
+// sum hashes the stored bytes of a part, once for all calls that share it. It is
+// nil for no items.
+func (f *Folder) sum(p *part, sums map[*part]*string) *string {
+	sum, ok := sums[p]
+	if !ok && len(p.items) > 0 {
 		h := sha256.New()
-		for _, item := range items {
-			_, _ = io.WriteString(h, f.store.items[item].content) // a hash takes every write
+		for _, item := range p.items {
+			_, _ = io.WriteString(h, f.store.items[item].text()) // a hash takes every write
 		}
-		p.sum = ptr(hex.EncodeToString(h.Sum(nil)))
+		sum = ptr(hex.EncodeToString(h.Sum(nil)))
 	}
-	return p.sum
+	sums[p] = sum
+	return sum
 }

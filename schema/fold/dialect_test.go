@@ -16,8 +16,9 @@ import (
 
 // entry is one element of a context in no dialect.
 type entry struct {
-	kind string // user, assistant, result or summary
+	kind string // user, assistant, answer, result or summary
 	n    int
+	pad  int // bytes of text besides
 }
 
 // client writes bodies in the manner of one agent.
@@ -28,7 +29,9 @@ type client struct {
 	fixed        int // elements that are the same in every call
 }
 
-func (e entry) text() string { return fmt.Sprintf("%s %d é\n\"", e.kind, e.n) }
+func (e entry) text() string {
+	return fmt.Sprintf("%s %d é\n\"%s", e.kind, e.n, strings.Repeat("if err != nil {\n\t", e.pad/16))
+}
 
 func list(context []entry, f func(i int, e entry) string) string {
 	var out []string
@@ -57,19 +60,25 @@ func anthropicMessage(e entry, marked, parts bool) string {
 	switch e.kind {
 	case "assistant":
 		return fmt.Sprintf(`{"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"S%[1]d=="},{"type":"tool_use","id":"t%[1]d","name":"Bash","input":{"command":%[2]q}}]}`, e.n, e.text())
+	case "answer":
+		return fmt.Sprintf(`{"role":"assistant","content":%s}`, anthropicText(e, marked, true))
 	case "result":
 		return fmt.Sprintf(`{"role":"user","content":[{"tool_use_id":"t%d","type":"tool_result","content":%q%s}]}`, e.n, e.text(), end)
 	}
 	return fmt.Sprintf(`{"role":"user","content":%s}`, anthropicText(e, marked, parts))
 }
 
-func clients() []client {
+func clients() []client { return clientsWith(mark) }
+
+// clientsWith has clients that mark with the given text; with "" they send what
+// they would send if there were no marks.
+func clientsWith(mark string) []client {
 	claude := func(parts bool) func(*rand.Rand, []entry, int) string {
 		return func(_ *rand.Rand, context []entry, call int) string {
-			messages := list(context, func(i int, e entry) string { return anthropicMessage(e, i >= len(context)-2, parts) })
+			messages := list(context, func(i int, e entry) string { return anthropicMessage(e, mark != "" && i >= len(context)-2, parts) })
 			return fmt.Sprintf(`{"model":"c","messages":[%s],"system":[{"type":"text","text":"cch=%d"},{"type":"text","text":"You code."%s}],`+
-				`"tools":[{"name":"Bash","input_schema":{"cache_control":{}}},{"name":"Read"%s}],"max_tokens":9,"stream":true,"diagnostics":{"n":%d}}`,
-				messages, call, mark, mark, call)
+				`"tools":[{"name":"Bash","input_schema":{%s}},{"name":"Read"%s}],"max_tokens":9,"stream":true,"diagnostics":{"n":%d}}`,
+				messages, call, mark, strings.TrimPrefix(mark, ","), mark, call)
 		}
 	}
 	return []client{
@@ -88,8 +97,8 @@ func clients() []client {
 		{"qwen-marked", wire.FormatChat, func(_ *rand.Rand, context []entry, _ int) string {
 			return fmt.Sprintf(`{"model":"q","messages":[{"role":"system","content":[{"type":"text","text":"You code."%s}]},%s],"tools":[{"type":"function","function":{"name":"f"}%s}]}`, mark,
 				list(context, func(i int, e entry) string {
-					role := map[string]string{"user": "user", "assistant": "assistant", "result": "tool", "summary": "user"}[e.kind]
-					return fmt.Sprintf(`{"role":%q,"content":%s}`, role, anthropicText(e, i == len(context)-1, false))
+					role := map[string]string{"user": "user", "assistant": "assistant", "answer": "assistant", "result": "tool", "summary": "user"}[e.kind]
+					return fmt.Sprintf(`{"role":%q,"content":%s}`, role, anthropicText(e, mark != "" && i == len(context)-1, false))
 				}), mark)
 		}, 0, 2},
 	}
@@ -103,6 +112,8 @@ func codexBody(rng *rand.Rand, context []entry, call int) string {
 			return fmt.Sprintf(`{"type":"function_call","name":"shell","arguments":%q,"call_id":"c%d"}`, e.text(), e.n)
 		case "result":
 			return fmt.Sprintf(`{"type":"function_call_output","call_id":"c%d","output":%q}`, e.n, e.text())
+		case "answer":
+			return fmt.Sprintf(`{"type":"message","role":"assistant","content":[{"type":"output_text","text":%q}]}`, e.text())
 		case "summary":
 			return fmt.Sprintf(`{"type":"compaction","encrypted_content":%q}`, e.text())
 		}
@@ -119,6 +130,8 @@ func geminiRequest(context []entry) string {
 		switch e.kind {
 		case "assistant":
 			return fmt.Sprintf(`{"role":"model","parts":[{"functionCall":{"name":"ls","args":{"p":%q}},"thoughtSignature":"S%d"}]}`, e.text(), e.n)
+		case "answer":
+			return fmt.Sprintf(`{"role":"model","parts":[{"text":%q}]}`, e.text())
 		case "result":
 			return fmt.Sprintf(`{"role":"user","parts":[{"functionResponse":{"name":"ls","response":{"output":%q}}}]}`, e.text())
 		}
@@ -139,10 +152,13 @@ type dialectSession struct {
 
 func (d *dialectSession) grow(context []entry) []entry {
 	d.n++
-	if d.rng.IntN(4) == 0 || len(context) == 0 {
-		return append(context, entry{"user", d.n})
+	switch d.rng.IntN(5) {
+	case 0:
+		return append(context, entry{kind: "user", n: d.n})
+	case 1:
+		return append(context, entry{kind: "answer", n: d.n}, entry{kind: "user", n: d.n})
 	}
-	return append(context, entry{"assistant", d.n}, entry{"result", d.n})
+	return append(context, entry{kind: "assistant", n: d.n}, entry{kind: "result", n: d.n})
 }
 
 func (d *dialectSession) step() {
@@ -152,7 +168,7 @@ func (d *dialectSession) step() {
 	case 0: // compaction
 		if n > 4 {
 			d.n++
-			context = append([]entry{{"summary", d.n}}, context[n-2:]...)
+			context = append([]entry{{kind: "summary", n: d.n}}, context[n-2:]...)
 		}
 	case 1: // fork
 		context = slices.Clone(d.lanes[fmt.Sprint("t", d.rng.IntN(3))])
@@ -168,14 +184,14 @@ func (d *dialectSession) step() {
 	d.send(lane, context)
 }
 
-func (d *dialectSession) send(lane string, context []entry) {
+func (d *dialectSession) send(lane string, context []entry, output ...string) {
 	d.calls++
 	body := d.client.body(d.rng, context, d.calls)
 	l, err := wire.Split(d.client.format, []byte(body))
 	if err != nil {
 		d.folding.t.Fatalf("%s: %v in %s", d.client.name, err, body)
 	}
-	d.folding.layout(lane, d.client.format, l, body)
+	d.folding.layout(lane, d.client.format, l, body, output...)
 	d.lanes[lane] = context
 	for _, e := range context {
 		d.distinct[e] = true
@@ -295,8 +311,8 @@ func TestOutputsOfDialects(t *testing.T) {
 			t.Errorf("%s: output %v, %d new items", format, start, *s.Calls[1].NewItems)
 		}
 	}
-	f(wire.FormatMessages, `{"messages":[`+anthropicMessage(entry{"user", 1}, true, false)+`]}`, `{"role":"assistant","content":[{"type":"text","text":"ok"}]}`,
-		`{"messages":[`+anthropicMessage(entry{"user", 1}, false, false)+`,{"role":"assistant","content":[{"type":"text","text":"ok"`+mark+`}]}]}`)
+	f(wire.FormatMessages, `{"messages":[`+anthropicMessage(entry{kind: "user", n: 1}, true, false)+`]}`, `{"role":"assistant","content":[{"type":"text","text":"ok"}]}`,
+		`{"messages":[`+anthropicMessage(entry{kind: "user", n: 1}, false, false)+`,{"role":"assistant","content":[{"type":"text","text":"ok"`+mark+`}]}]}`)
 	f(wire.FormatResponses, `{"input":[]}`, `{"type":"reasoning","summary":[]}`, `{"input":[{"type":"reasoning","summary":[]}]}`)
 	f(wire.FormatGemini, `{"contents":[]}`, `{"role":"model","parts":[]}`, `{"contents":[{"role":"model","parts":[]}]}`)
 

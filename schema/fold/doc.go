@@ -15,9 +15,14 @@
 // builds more than the recorded length.
 //
 // Items are stored without the cache marks that clients move from element to
-// element (see wire.Element); patches put them back. Two elements of one call that
-// differ only in their marks are two items with the same content, since patches go
-// by item; otherwise an item's content is unique in its session.
+// element (see wire.Element); patches put them back. An element that comes without
+// marks needs no patch, so a call has no more patches than its marks ask for. Two
+// elements of one call that differ only in their marks are two items with the same
+// content, since patches go by item, and an answer whose elements do not come back
+// in a row is a run of copies; otherwise an item's content is unique in its session.
+//
+// Items are numbered so that a context is a few ranges however long it grows,
+// whatever comes between its messages in time.
 //
 // # Limits
 //

@@ -18,11 +18,12 @@ type folding struct {
 	t      testing.TB
 	folder *fold.Folder
 	bodies map[string]string // by call id
+	output map[string][]string
 	index  map[string]int32
 }
 
 func newFolding(t testing.TB) *folding {
-	return &folding{t: t, folder: fold.New("s"), bodies: map[string]string{}, index: map[string]int32{}}
+	return &folding{t: t, folder: fold.New("s"), bodies: map[string]string{}, output: map[string][]string{}, index: map[string]int32{}}
 }
 
 // body folds one call given as a body.
@@ -37,7 +38,10 @@ func (f *folding) body(lane, body string, output ...string) {
 
 func (f *folding) layout(lane, format string, l wire.Layout, body string, output ...string) {
 	f.t.Helper()
-	c := schema.Call{CallID: fmt.Sprintf("%s/%d", lane, f.index[lane]), CallIndex: f.index[lane], APIFormat: format}
+	c := schema.Call{
+		CallID: fmt.Sprintf("%s/%d", lane, f.index[lane]), CallIndex: f.index[lane], APIFormat: format,
+		Trigger: schema.TriggerUnknown, Purpose: schema.PurposeMain,
+	}
 	f.index[lane]++
 	var out [][]byte
 	for _, o := range output {
@@ -46,7 +50,7 @@ func (f *folding) layout(lane, format string, l wire.Layout, body string, output
 	if err := f.folder.Call(lane, c, l, []byte(body), out); err != nil {
 		f.t.Fatal(err)
 	}
-	f.bodies[c.CallID] = body
+	f.bodies[c.CallID], f.output[c.CallID] = body, output
 }
 
 // context folds one call whose body is made of messages.
@@ -66,8 +70,33 @@ func (f *folding) done() *schema.Session {
 			f.t.Fatalf("Body(%s) = %s, %v, want %s", c.CallID, got, err, f.bodies[c.CallID])
 		}
 		checkElements(f.t, s, c)
+		checkOutput(f.t, s, c, f.output[c.CallID])
 	}
 	return s
+}
+
+// checkOutput compares the items of an answer with what was given, marks aside.
+func checkOutput(t testing.TB, s *schema.Session, c *schema.Call, want []string) {
+	t.Helper()
+	if c.OutputStartItem == nil {
+		if len(want) > 0 {
+			t.Errorf("call %s: the answer has no items", c.CallID)
+		}
+		return
+	}
+	items := s.Items[*c.OutputStartItem:*c.OutputEndItem]
+	if len(items) != len(want) {
+		t.Fatalf("call %s: the answer has %d items, want %d", c.CallID, len(items), len(want))
+	}
+	for i, it := range items {
+		e, err := wire.ParseElement(c.APIFormat, []byte(want[i]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := *s.Blobs[it.ContentSHA256].Content; got != want[i] && got != string(e.Bare) && got != string(e.Flat) {
+			t.Errorf("call %s: element %d of the answer is %s, want %s", c.CallID, i, got, want[i])
+		}
+	}
 }
 
 // checkElements compares the elements with what the body splits into.
@@ -166,9 +195,9 @@ func TestFoldContexts(t *testing.T) {
 		step{"a", turns("1", "2", "3", "4", "5"), "0:0-6", 4, 2},
 		step{"a", turns("1", "2", "3", "4", "5"), "0:0-6", 6, 0})
 	f("compact",
-		step{"a", turns("1", "2", "3", "4", "5"), "0:0-6", -1, 6},
-		step{"a", turns("summary"), "0:0-1 0:6-7", 1, 1},
-		step{"a", turns("summary", "x", "y"), "0:0-1 0:6-9", 2, 2})
+		step{"a", turns("1", "2", "3", "4", "5"), "0:0-1 0:4-9", -1, 6},
+		step{"a", turns("summary"), "0:0-2", 1, 1},
+		step{"a", turns("summary", "x", "y"), "0:0-4", 2, 2})
 	f("truncate the front",
 		step{"a", turns("1", "2", "3", "4", "5"), "0:0-6", -1, 6},
 		step{"a", append(turns()[:1:1], turns("1", "2", "3", "4", "5", "6")[3:]...), "0:0-1 0:3-7", 1, 1})
@@ -178,12 +207,12 @@ func TestFoldContexts(t *testing.T) {
 		step{"a", turns("1", "2", "3", "other"), "0:0-4 0:6-7", 4, 1})
 	f("edit in the middle",
 		step{"a", turns("1", "2", "3", "4", "5"), "0:0-6", -1, 6},
-		step{"a", turns("1", "2", "edited", "4", "5", "6"), "0:0-3 0:6-7 0:4-6 0:7-8", 3, 2})
+		step{"a", turns("1", "2", "edited", "4", "5", "6"), "0:0-3 0:7-8 0:4-7", 3, 2})
 	f("fork",
 		step{"a", turns("1", "2", "3"), "0:0-4", -1, 4},
-		step{"b", turns("1", "2", "B"), "0:0-3 0:4-5", -1, 1},
-		step{"a", turns("1", "2", "3", "4", "5"), "0:0-4 0:5-7", 4, 2},
-		step{"b", turns("1", "2", "B", "B2", "B3"), "0:0-3 0:4-5 0:7-9", 4, 2})
+		step{"b", turns("1", "2", "B"), "0:0-3 0:6-7", -1, 1},
+		step{"a", turns("1", "2", "3", "4", "5"), "0:0-6", 4, 2},
+		step{"b", turns("1", "2", "B", "B2", "B3"), "0:0-3 0:6-9", 4, 2})
 	f("repeat an element",
 		step{"a", turns("go", "2", "go"), "0:0-3 0:1-2", -1, 3},
 		step{"a", turns("go", "2", "go", "4", "5"), "0:0-3 0:1-2 0:3-5", 4, 2})
@@ -204,7 +233,7 @@ func TestFoldOutput(t *testing.T) {
 	call(message("assistant", "end"), m[:6]...)
 	call(m[2], m[:2]...) // a retry
 	s := f.done()
-	for i, want := range []string{"0:0-2 1:2-4 4-5", "0:0-2 0:4-6 1:2-4 6-7", "0:0-2 0:4-8 1:2-4 8-9", "0:0-2 1:2-4 4-5"} {
+	for i, want := range []string{"0:0-2 1:6-8 2-3", "0:0-4 1:6-8 4-5", "0:0-6 1:6-8 8-9", "0:0-2 1:6-8 2-3"} {
 		c := s.Calls[i]
 		if got := fmt.Sprintf("%s %d-%d", ranges(c), *c.OutputStartItem, *c.OutputEndItem); got != want {
 			t.Errorf("call %d: %s, want %s", i, got, want)
@@ -219,11 +248,36 @@ func TestFoldOutput(t *testing.T) {
 	if a, b := s.Calls[0].ToolsSHA256, s.Calls[2].ToolsSHA256; a == nil || *a != *b {
 		t.Error("the same tools have two hashes")
 	}
-	if s.Items[4].Kind != schema.KindAssistant || *s.Items[4].FirstCallIndex != 0 {
-		t.Errorf("output item is %+v", s.Items[4])
+	if s.Items[2].Kind != schema.KindAssistant || *s.Items[2].FirstCallIndex != 0 {
+		t.Errorf("output item is %+v", s.Items[2])
 	}
 	if tr := s.Trajectories[0]; tr.NumCalls != 4 || tr.NumItems != 9 {
 		t.Errorf("trajectory counts %d calls, %d items, want 4 and 9", tr.NumCalls, tr.NumItems)
+	}
+}
+
+// TestFoldAnswers has answers that come back in part, or with something in between:
+// they are runs of copies, one for all that are alike.
+func TestFoldAnswers(t *testing.T) {
+	f := newFolding(t)
+	u, a, b, c := message("user", "u"), message("assistant", "a"), message("assistant", "b"), message("assistant", "c")
+	send := func(messages []string, output ...string) {
+		f.body("a", `{"messages":[`+strings.Join(messages, ",")+`]}`, output...)
+	}
+	send([]string{u}, a, b)
+	send([]string{u}, a, b)
+	send([]string{u, b}, a, b)
+	send([]string{u, b, a, u, c}, c, a)
+	send([]string{u, b, a, u, c}, b, a)
+	s := f.done()
+	for i, want := range []string{"0:2-3 4-6", "0:2-3 4-6", "0:2-4 4-6", "0:2-4 0:1-3 0:0-1 0-2", "0:2-4 0:1-3 0:0-1 6-8"} {
+		c := s.Calls[i]
+		if got := fmt.Sprintf("%s %d-%d", ranges(c), *c.OutputStartItem, *c.OutputEndItem); got != want {
+			t.Errorf("call %d: %s, want %s", i, got, want)
+		}
+	}
+	if len(s.Items) != 8 || len(s.Blobs) != 5 || s.Trajectories[0].NumItems != 8 {
+		t.Errorf("%d items, %d counted, %d blobs, want 8, 8 and 5", len(s.Items), s.Trajectories[0].NumItems, len(s.Blobs))
 	}
 }
 
@@ -295,6 +349,11 @@ func TestFoldRefuses(t *testing.T) {
 	f("edits outside", func(l *wire.Layout) {
 		l.Slots[0][0].Bare = []byte("{")
 		l.Slots[0][0].Edits = []wire.Edit{{Off: 2, Ins: "}"}}
+	})
+	f("flat edits without flat", func(l *wire.Layout) { l.Slots[0][0].FlatEdits = []wire.Edit{{Ins: "x"}} })
+	f("wrong flat edits", func(l *wire.Layout) {
+		l.Slots[0][0].Flat = []byte("{")
+		l.Slots[0][0].FlatEdits = []wire.Edit{{Off: 1, Ins: "]"}}
 	})
 	f("broken output", func(*wire.Layout) {}, []byte(`{"role":`))
 }

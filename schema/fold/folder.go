@@ -1,48 +1,60 @@
 package fold
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"slices"
 
 	"github.com/capstan-bench/capstan/schema"
 	"github.com/capstan-bench/capstan/schema/wire"
 )
 
 // Folder collects the calls of one session. Its methods are for one goroutine.
+//
+// It numbers items as they come. Session numbers them anew, and settles in which
+// form each is stored, once it is known how the calls use them.
 type Folder struct {
-	session schema.Session
-	store   store
-	lanes   map[string]*lane
-	order   []string // trajectories in order of appearance
-	calls   int32    // folded so far; stamps the store's items
-	next    []int32  // context of the call at hand, by item
-	buf     []schema.Range
+	id        string
+	envelopes map[string]schema.Blob
+	store     store
+	items     []schema.Item // rows of the store's items, less what Session fills in
+	calls     []folded
+	lanes     map[string]*lane
+	order     []string // trajectories in order of appearance
+	bodies    int32    // folded so far; stamps the store's items
+	next      []int32  // context of the call at hand, by item
+	buf       []schema.Range
+}
+
+// folded is a call whose ranges go by the folder's own numbers.
+type folded struct {
+	row           schema.Call
+	marks         []mark
+	output        []int32
+	system, tools *part // nil for a call without a body
+}
+
+// mark is what turns an item into the element that a call sent: flat, where it is
+// not nil and the item is flat in the end, else edits.
+type mark struct {
+	item        int32
+	edits, flat []wire.Edit
 }
 
 // lane is what is remembered of a trajectory's latest call.
 type lane struct {
 	row           schema.Trajectory
 	prompt        []int32 // items in template order
-	system, tools part
+	system, tools *part
 	called        bool
 }
 
-// part is the items of one kind in a context and the hash of their bytes.
-type part struct {
-	items []int32
-	sum   *string
-}
+// part is the items of one kind in a context. Calls in a row share it.
+type part struct{ items []int32 }
 
 // New returns a folder for the session with that id.
 func New(sessionID string) *Folder {
-	return &Folder{
-		session: schema.Session{ID: sessionID, Blobs: map[string]schema.Blob{}},
-		store:   newStore(),
-		lanes:   map[string]*lane{},
-	}
+	return &Folder{id: sessionID, envelopes: map[string]schema.Blob{}, store: newStore(), lanes: map[string]*lane{}}
 }
 
 // Trajectory gives the row of a trajectory, or replaces the one given before.
@@ -64,8 +76,8 @@ func (f *Folder) lane(id string) *lane {
 }
 
 // Call folds one call. c comes with everything that is known of it besides its
-// context; Call fills in the session, the trajectory, ContextRanges, Patches, the
-// counts and hashes of the request, and the output's items:
+// context; the folder fills in the session, the trajectory, ContextRanges, Patches,
+// the counts and hashes of the request, and the output's items:
 //
 //   - NumContextItems counts the items of the context, each time it occurs;
 //   - SharedPrefixItems counts, in template order (system prompt, tools, the rest,
@@ -77,9 +89,8 @@ func (f *Folder) lane(id string) *lane {
 //
 // l is the layout of body. A nil body stands for a source that kept none: l must
 // be empty then, and what c says of its context stays. output holds the elements of the
-// answer as the next request is expected to carry them; they become items at once,
-// so a context that continues with them extends its range. An error leaves the
-// folder as it was.
+// answer as the next request is expected to carry them; a context that does carry
+// them goes on with the same items. An error leaves the folder as it was.
 func (f *Folder) Call(trajectory string, c schema.Call, l wire.Layout, body []byte, output [][]byte) error {
 	if err := check(l, body); err != nil {
 		return fmt.Errorf("fold call %s: %w", c.CallID, err)
@@ -88,22 +99,25 @@ func (f *Folder) Call(trajectory string, c schema.Call, l wire.Layout, body []by
 	if err != nil {
 		return fmt.Errorf("fold call %s: %w", c.CallID, err)
 	}
-	c.SessionID, c.TrajectoryID = f.session.ID, trajectory
+	c.SessionID, c.TrajectoryID = f.id, trajectory
 	lane := f.lane(trajectory)
+	call := folded{row: c}
 	if body != nil {
-		f.calls++
-		f.context(&c, l)
-		f.request(&c, l.Envelope, body)
-		f.compare(lane, &c)
+		f.bodies++
+		f.context(&call, l)
+		f.request(&call.row, l.Envelope, body)
+		f.compare(lane, &call)
 	}
-	f.output(&c, outputs)
-	f.session.Calls = append(f.session.Calls, c)
+	for i := range outputs {
+		call.output = append(call.output, f.answer(&outputs[i], c.CallIndex))
+	}
+	f.calls = append(f.calls, call)
 	return nil
 }
 
 // request sets what is known of the body as a whole.
 func (f *Folder) request(c *schema.Call, envelope, body []byte) {
-	sum := f.blob(envelope, schema.MediaEnvelope)
+	sum := putBlob(f.envelopes, string(envelope), schema.MediaEnvelope)
 	c.EnvelopeSHA256 = &sum
 	whole := hexSum(body)
 	length := int64(len(body))
@@ -111,150 +125,87 @@ func (f *Folder) request(c *schema.Call, envelope, body []byte) {
 }
 
 // context assigns items to the elements of a layout.
-func (f *Folder) context(c *schema.Call, l wire.Layout) {
-	before := len(f.session.Items)
+func (f *Folder) context(c *folded, l wire.Layout) {
+	known := len(f.items)
 	f.next, f.buf = f.next[:0], f.buf[:0]
-	c.Patches = nil
-	want := int32(-1) // the item that would continue the range at hand
 	for slot, elements := range l.Slots {
+		before := int32(-1)
 		for i := range elements {
-			e := &elements[i]
-			item := f.place(e, want, c)
-			f.next = append(f.next, item)
-			f.extend(item, int32(slot))
-			want = item + 1
+			before = f.place(&elements[i], before, c)
+			f.next = append(f.next, before)
+			f.buf = extend(f.buf, before, int32(slot))
 		}
 	}
-	sortPatches(c.Patches)
-	c.ContextRanges = slices.Clone(f.buf)
-	c.NumContextItems = int32(len(f.next))
-	c.NewItems = ptr(int32(len(f.session.Items) - before))
+	c.row.Patches = nil
+	c.row.ContextRanges = append([]schema.Range(nil), f.buf...)
+	c.row.NumContextItems = int32(len(f.next))
+	c.row.NewItems = ptr(int32(len(f.items) - known))
 }
 
-// extend adds an item to the ranges.
-func (f *Folder) extend(item, slot int32) {
-	if n := len(f.buf); n > 0 && f.buf[n-1].EndItem == item && f.buf[n-1].Slot == slot {
-		f.buf[n-1].EndItem++
-		return
+// extend adds an item to ranges.
+func extend(ranges []schema.Range, item, slot int32) []schema.Range {
+	if n := len(ranges); n > 0 && ranges[n-1].EndItem == item && ranges[n-1].Slot == slot {
+		ranges[n-1].EndItem++
+		return ranges
 	}
-	f.buf = append(f.buf, schema.Range{StartItem: item, EndItem: item + 1, Slot: slot})
+	return append(ranges, schema.Range{StartItem: item, EndItem: item + 1, Slot: slot})
 }
 
-// place finds the item for an element, or makes it, and notes its patches.
-func (f *Folder) place(e *wire.Element, want int32, c *schema.Call) int32 {
-	stored := bare(e)
-	item := f.store.find(stored, want, f.calls, e.Edits)
+// place finds the item for the element behind the item before, or makes it, and
+// notes its marks.
+func (f *Folder) place(e *wire.Element, before int32, c *folded) int32 {
+	item, how := f.store.find(e, before, f.bodies)
 	if item < 0 {
-		item = f.add(e, stored, c.CallIndex)
-		if marked(e) {
-			f.session.Items[item].CacheBreakpoint = ptr(true)
-		}
+		item, how = f.add(e, c.row.CallIndex), inBoth
 	}
-	if f.store.use(item, f.calls, e.Edits) {
-		for _, edit := range e.Edits {
-			c.Patches = append(c.Patches, schema.Patch{
-				Item: item, Off: int32(edit.Off), Del: int32(edit.Del), Ins: edit.Ins,
-			})
-		}
+	f.store.settle(item, e, how)
+	if f.store.items[item].call == 0 && len(e.Edits) > 0 {
+		f.items[item].CacheBreakpoint = ptr(true)
+	}
+	if !f.store.use(item, before, f.bodies, e) {
+		return item
+	}
+	m := mark{item: item, edits: e.Edits}
+	switch how {
+	case inFlat:
+		m.edits = e.FlatEdits
+	case inBoth:
+		m.flat = e.FlatEdits
+	}
+	if len(m.edits)+len(m.flat) > 0 {
+		c.marks = append(c.marks, m)
 	}
 	return item
 }
 
-// add appends an item with the given stored bytes.
-func (f *Folder) add(e *wire.Element, stored []byte, call int32) int32 {
-	item := int32(len(f.session.Items))
-	sum := f.blob(stored, schema.MediaItem)
-	f.session.Items = append(f.session.Items, schema.Item{
-		SessionID: f.session.ID, ItemIndex: item, Kind: e.Kind, Role: text(e.Role),
-		ContentSHA256: sum, ContentBytes: int64(len(stored)), FirstCallIndex: ptr(call),
-		ToolCallID: text(e.ToolCallID), Name: text(e.Name),
+// answer finds the item for an element of an answer, or makes it.
+func (f *Folder) answer(e *wire.Element, call int32) int32 {
+	item, how := f.store.find(e, -1, -1)
+	if item < 0 {
+		item = f.add(e, call)
+		f.store.items[item].answer = true
+		return item
+	}
+	f.store.settle(item, e, how)
+	return item
+}
+
+// add makes an item of an element.
+func (f *Folder) add(e *wire.Element, call int32) int32 {
+	f.items = append(f.items, schema.Item{
+		SessionID: f.id, Kind: e.Kind, Role: text(e.Role), FirstCallIndex: ptr(call), ToolCallID: text(e.ToolCallID), Name: text(e.Name),
 	})
-	f.store.add(*f.session.Blobs[sum].Content)
-	return item
+	f.store.add(e)
+	return int32(len(f.items) - 1)
 }
 
-// blob stores bytes once and returns their hash.
-func (f *Folder) blob(b []byte, media string) string {
-	sum := hexSum(b)
-	if _, ok := f.session.Blobs[sum]; !ok {
-		f.session.Blobs[sum] = schema.Blob{
-			ContentSHA256: sum, MediaType: media, Content: ptr(string(b)), ContentBytes: int64(len(b)),
-		}
+// putBlob keeps a content once and returns its hash.
+func putBlob(blobs map[string]schema.Blob, content, media string) string {
+	sum := hexSum([]byte(content))
+	if _, ok := blobs[sum]; !ok {
+		blobs[sum] = schema.Blob{ContentSHA256: sum, MediaType: media, Content: &content, ContentBytes: int64(len(content))}
 	}
 	return sum
-}
-
-// output makes items of the answer's elements, where they are not items already
-// in one run.
-func (f *Folder) output(c *schema.Call, elements []wire.Element) {
-	if len(elements) == 0 {
-		return
-	}
-	contents := make([][]byte, len(elements))
-	for i := range elements {
-		contents[i] = bare(&elements[i])
-	}
-	start, ok := f.store.run(contents)
-	if !ok {
-		start = int32(len(f.session.Items))
-		for i := range elements {
-			f.add(&elements[i], contents[i], c.CallIndex)
-		}
-	}
-	c.OutputStartItem, c.OutputEndItem = ptr(start), ptr(start+int32(len(elements)))
-}
-
-// Session returns the session so far, sorted as schema.Session promises. The
-// folder can go on afterwards; the result shares its blobs.
-func (f *Folder) Session() *schema.Session {
-	s := f.session
-	s.Items, s.Calls = slices.Clone(s.Items), slices.Clone(s.Calls)
-	place := map[string]int{}
-	for i, id := range f.order {
-		place[id] = i
-	}
-	slices.SortStableFunc(s.Calls, func(a, b schema.Call) int {
-		return cmp.Or(cmp.Compare(place[a.TrajectoryID], place[b.TrajectoryID]),
-			cmp.Compare(a.CallIndex, b.CallIndex), cmp.Compare(a.Attempt, b.Attempt))
-	})
-	for _, id := range f.order {
-		s.Trajectories = append(s.Trajectories, f.row(id, s.Calls))
-	}
-	return &s
-}
-
-// row is a trajectory's row with its counts. NumItems counts each item of its
-// contexts and outputs once.
-func (f *Folder) row(id string, calls []schema.Call) schema.Trajectory {
-	row := f.lanes[id].row
-	row.SessionID = f.session.ID
-	row.NumCalls, row.NumItems = 0, 0
-	seen := make([]bool, len(f.session.Items))
-	for i := range calls {
-		if calls[i].TrajectoryID != id {
-			continue
-		}
-		row.NumCalls++
-		for _, r := range calls[i].ContextRanges {
-			row.NumItems += mark(seen, r.StartItem, r.EndItem)
-		}
-		if start := calls[i].OutputStartItem; start != nil {
-			row.NumItems += mark(seen, *start, *calls[i].OutputEndItem)
-		}
-	}
-	return row
-}
-
-// mark marks the items of a range and returns how many were not marked before.
-func mark(seen []bool, start, end int32) int32 {
-	n := int32(0)
-	for item := start; item < end; item++ {
-		if !seen[item] {
-			seen[item] = true
-			n++
-		}
-	}
-	return n
 }
 
 func hexSum(b []byte) string {

@@ -2,10 +2,14 @@ package fold_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/capstan-bench/capstan/schema"
+	"github.com/capstan-bench/capstan/schema/fold"
 	"github.com/capstan-bench/capstan/schema/wire"
 )
 
@@ -108,19 +112,111 @@ func TestMarksOnEqualElements(t *testing.T) {
 	}
 }
 
-// TestChatMarks folds Chat Completions bodies with marks, as gateways to Anthropic
-// models take them.
-func TestChatMarks(t *testing.T) {
-	f := newFolding(t)
+// TestForms folds Chat Completions bodies with marks, as gateways to Anthropic
+// models take them. A message that was marked is stored as it comes without its
+// mark, a string or a part; one that never comes without is stored as a string.
+func TestForms(t *testing.T) {
+	text := func(text string) string { return fmt.Sprintf(`{"role":"user","content":%q}`, text) }
 	part := func(text, mark string) string {
 		return fmt.Sprintf(`{"role":"user","content":[{"type":"text","text":%q%s}]}`, text, mark)
 	}
-	f.context("a", part("1", mark))
-	f.context("a", part("1", ""), part("2", mark))
-	f.context("a", part("1", mark), part("2", mark), part("3", mark))
+	f := func(name string, contexts [][]string, items []string, patches ...int) {
+		t.Helper()
+		fd := newFolding(t)
+		for _, c := range contexts {
+			fd.context("a", c...)
+		}
+		s := fd.done()
+		var got []string
+		for i := range s.Items {
+			got = append(got, *s.Blobs[s.Items[i].ContentSHA256].Content)
+		}
+		if diff := cmp.Diff(items, got); diff != "" {
+			t.Errorf("%s: items (-want +got):\n%s", name, diff)
+		}
+		if len(s.Blobs) > len(items)+1 {
+			t.Errorf("%s: %d blobs for %d items and an envelope", name, len(s.Blobs), len(items))
+		}
+		for i := range s.Calls {
+			if got := len(s.Calls[i].Patches); got != patches[i] {
+				t.Errorf("%s: call %d has %d patches, want %d", name, i, got, patches[i])
+			}
+		}
+	}
+	f("parts", [][]string{{part("1", mark)}, {part("1", ""), part("2", mark)}, {part("1", mark), part("2", ""), part("3", mark)}},
+		[]string{part("1", ""), part("2", ""), text("3")}, 1, 1, 3)
+	f("strings", [][]string{{part("1", mark)}, {text("1"), part("2", mark)}, {part("1", mark), text("2"), part("3", mark)}},
+		[]string{text("1"), text("2"), text("3")}, 2, 2, 4)
+	f("strings first", [][]string{{text("1")}, {part("1", mark)}}, []string{text("1")}, 0, 2)
+	// A client that changes its mind pays once, with items and not with patches.
+	f("both", [][]string{{text("1"), text("2")}, {part("1", ""), part("2", "")}, {part("1", ""), part("2", mark)}, {text("1"), part("2", mark)}},
+		[]string{text("1"), text("2"), part("1", ""), part("2", "")}, 0, 0, 1, 2)
+	f("both at once", [][]string{{part("1", mark), text("1"), part("1", "")}},
+		[]string{text("1"), text("1"), part("1", "")}, 2)
+	spaced := `{"role":"user","content":[ {"type":"text","text":"1"` + mark + `}]}`
+	f("two spellings", [][]string{{part("1", mark)}, {spaced}}, []string{text("1")}, 2, 2)
+}
+
+// TestSessionsOfOneFolder takes the session while it is not known in which form a
+// message is stored: each session is right by itself.
+func TestSessionsOfOneFolder(t *testing.T) {
+	f := newFolding(t)
+	f.context("a", `{"role":"user","content":[{"type":"text","text":"1"`+mark+`}]}`)
+	early := f.done()
+	unmarked := `{"role":"user","content":[{"type":"text","text":"1"}]}`
+	f.context("a", unmarked, message("assistant", "2"))
+	f.context("a", message("assistant", "2"), unmarked)
+	late := f.done()
+	got, err := fold.Body(nil, early, &early.Calls[0])
+	if err != nil || string(got) != f.bodies["a/0"] {
+		t.Errorf("the early session gives %s, %v", got, err)
+	}
+	if a, b := len(early.Calls[0].Patches), len(late.Calls[0].Patches); a != 2 || b != 1 || len(early.Items) != 1 || len(early.Blobs) != 2 {
+		t.Errorf("%d patches of %d items at first, %d later", a, len(early.Items), b)
+	}
+}
+
+// TestRandomForms sends each message as a string, a part or a marked part, as it
+// comes, and tells of some of them as answers. Whatever the client does, an element
+// without a mark takes no patch.
+func TestRandomForms(t *testing.T) {
+	for seed := range uint64(40) {
+		rng := rand.New(rand.NewPCG(seed, 3))
+		f := newFolding(t)
+		marks := map[string]int{}
+		for call := range 20 {
+			var messages []string
+			for range 1 + rng.IntN(6) {
+				form := []string{`%q`, `[{"type":"text","text":%q}]`, `[{"type":"text","text":%q` + mark + `}]`, `[{"text":%q,"type":"text"` + mark + `}]`}[rng.IntN(4)]
+				text := fmt.Sprint(rng.IntN(4), " is said")
+				messages = append(messages, fmt.Sprintf(`{"role":"user","content":`+form+`}`, text))
+				marks[fmt.Sprint("a/", call)] += strings.Count(form, mark)
+			}
+			f.body("a", `{"messages":[`+strings.Join(messages, ",")+`]}`, messages[:rng.IntN(2)]...)
+		}
+		s := f.done()
+		for i := range s.Calls {
+			c := &s.Calls[i]
+			if n, most := len(c.Patches), 2*marks[c.CallID]; n > most {
+				t.Errorf("seed %d: call %s has %d patches, want at most %d", seed, c.CallID, n, most)
+			}
+		}
+	}
+}
+
+// TestAnswerKeepsItsForm has answers that come back with a mark only, or not at all.
+func TestAnswerKeepsItsForm(t *testing.T) {
+	f := newFolding(t)
+	part := func(mark string) string {
+		return `{"role":"assistant","content":[{"type":"text","text":"a"` + mark + `}]}`
+	}
+	f.body("a", `{"messages":[]}`, part(""))
+	f.context("a", part(mark))
 	s := f.done()
-	// Two patches a message: before its text and behind it.
-	if got := ranges(s.Calls[2]); len(s.Items) != 3 || got != "0:0-3" || len(s.Calls[2].Patches) != 6 {
-		t.Errorf("%d items, ranges %s, patches %v", len(s.Items), got, s.Calls[2].Patches)
+	if got := *s.Blobs[s.Items[0].ContentSHA256].Content; got != part("") || len(s.Items) != 1 || len(s.Calls[1].Patches) != 1 {
+		t.Errorf("%d items, the first %s, patches %v", len(s.Items), got, s.Calls[1].Patches)
+	}
+	if b := s.Items[0].CacheBreakpoint; b == nil || !*b {
+		t.Error("an item that was first sent with a mark does not say so")
 	}
 }

@@ -8,95 +8,134 @@ import (
 )
 
 // store finds items by content. Each lookup is one comparison where the context
-// goes on as expected, else one hash and the items of equal hash. The hash's seed
-// is random; results do not depend on it, since contents are compared.
+// goes on as it did before, else a hash and the items of equal hash. The hash's
+// seed is random; results do not depend on it, since contents are compared.
 type store struct {
-	seed  maphash.Seed
-	first map[uint64]int32 // oldest item with that hash
-	items []stored         // by item index
+	seed   maphash.Seed
+	byHash map[uint64][]int32 // items with a form of that hash, oldest first
+	items  []stored           // by item
 }
 
+// stored is what is remembered of an item besides its row. An item whose element
+// may be flattened is open until the element comes without marks: then it is known
+// in which form the client sends it, and content is that form.
 type stored struct {
-	content string
-	next    int32       // the next younger item with the same hash, -1 at the end
-	last    int32       // of the chain; only right in its first item
-	call    int32       // the latest call that used the item
-	edits   []wire.Edit // in that call
+	content   string
+	flat      string // "" where the item is not open
+	flattened bool   // content was flat
+	answer    bool   // an answer came with the item before a context
+	after     int32  // the item that stood behind it last, -1
+	call      int32  // the latest call that used the item, 0 none
+	edits     []wire.Edit
+	flatEdits []wire.Edit // of the element in that call, like edits
 }
+
+// isFlat says whether the item is stored flat as things stand. An item that is open
+// is stored as strings are, which any endpoint takes, unless it is known better
+// from the answer that it repeats.
+func (it *stored) isFlat() bool { return it.flattened || it.flat != "" && !it.answer }
+
+// text is what is stored of the item as things stand.
+func (it *stored) text() string {
+	if it.flat != "" && it.isFlat() {
+		return it.flat
+	}
+	return it.content
+}
+
+// fit says in which form an item can stand for an element.
+type fit int
+
+const (
+	unfit fit = iota
+	inBare
+	inFlat
+	inBoth // the item is open, and stays so
+)
 
 func newStore() store {
-	return store{seed: maphash.MakeSeed(), first: map[uint64]int32{}}
+	return store{seed: maphash.MakeSeed(), byHash: map[uint64][]int32{}}
 }
 
-// find returns an item that holds content and is not used by this call with other
-// edits, or -1. It prefers want, the item that continues the range at hand.
-func (s *store) find(content []byte, want, call int32, edits []wire.Edit) int32 {
-	if want >= 0 && int(want) < len(s.items) && s.fits(want, content, call, edits) {
-		return want
-	}
-	for item := s.chain(content); item >= 0; item = s.items[item].next {
-		if s.fits(item, content, call, edits) {
-			return item
+// find returns an item that can stand for the element and is not used by this call
+// for one with other marks, or -1. It prefers the item that stood behind before
+// last, then the oldest.
+func (s *store) find(e *wire.Element, before, call int32) (int32, fit) {
+	if before >= 0 {
+		if next := s.items[before].after; next >= 0 {
+			if how := s.fits(next, e, call); how != unfit {
+				return next, how
+			}
 		}
 	}
-	return -1
-}
-
-func (s *store) chain(content []byte) int32 {
-	item, ok := s.first[maphash.Bytes(s.seed, content)]
-	if !ok {
-		return -1
+	for _, form := range [][]byte{bare(e), e.Flat} {
+		if form == nil {
+			continue
+		}
+		for _, item := range s.byHash[maphash.Bytes(s.seed, form)] {
+			if how := s.fits(item, e, call); how != unfit {
+				return item, how
+			}
+		}
 	}
-	return item
+	return -1, unfit
 }
 
-func (s *store) fits(item int32, content []byte, call int32, edits []wire.Edit) bool {
+func (s *store) fits(item int32, e *wire.Element, call int32) fit {
 	it := &s.items[item]
-	return it.content == string(content) && (it.call != call || slices.Equal(it.edits, edits))
+	if it.call == call && !(slices.Equal(it.edits, e.Edits) && slices.Equal(it.flatEdits, e.FlatEdits)) {
+		return unfit
+	}
+	switch b := bare(e); {
+	case it.content == string(b) && it.flat != "" && e.Flat != nil:
+		return inBoth
+	case it.content == string(b):
+		return inBare
+	case it.flat != "" && it.flat == string(b):
+		return inBare
+	case e.Flat != nil && (it.content == string(e.Flat) || it.flat == string(e.Flat)):
+		return inFlat
+	}
+	return unfit
 }
 
-// run finds items in a row that hold the contents one after another.
-func (s *store) run(contents [][]byte) (start int32, ok bool) {
-	for item := s.chain(contents[0]); item >= 0; item = s.items[item].next {
-		if s.holds(item, contents) {
-			return item, true
-		}
+// settle closes an open item that stands for an element which fits one form only.
+func (s *store) settle(item int32, e *wire.Element, how fit) {
+	it := &s.items[item]
+	if it.flat == "" || how == inBoth {
+		return
 	}
-	return 0, false
+	if it.content != string(bare(e)) {
+		it.content, it.flattened = it.flat, true
+	}
+	it.flat = ""
 }
 
-func (s *store) holds(item int32, contents [][]byte) bool {
-	if int(item)+len(contents) > len(s.items) {
-		return false
+// use notes that a call uses the item for an element behind before, and says
+// whether it is its first use in that call.
+func (s *store) use(item, before, call int32, e *wire.Element) bool {
+	if before >= 0 {
+		s.items[before].after = item
 	}
-	for i, content := range contents {
-		if s.items[int(item)+i].content != string(content) {
-			return false
-		}
-	}
-	return true
-}
-
-// use notes that a call uses the item with the edits, and says whether it is its
-// first use in that call.
-func (s *store) use(item, call int32, edits []wire.Edit) bool {
 	it := &s.items[item]
 	if it.call == call {
 		return false
 	}
-	it.call, it.edits = call, edits
+	it.call, it.edits, it.flatEdits = call, e.Edits, e.FlatEdits
 	return true
 }
 
-// add appends the next item.
-func (s *store) add(content string) {
+// add appends the next item. It is open where the element has a flat form.
+func (s *store) add(e *wire.Element) {
 	item := int32(len(s.items))
-	s.items = append(s.items, stored{content: content, next: -1, last: item})
-	hash := maphash.String(s.seed, content)
-	if first, ok := s.first[hash]; ok {
-		s.items[s.items[first].last].next = item
-		s.items[first].last = item
-		return
+	s.items = append(s.items, stored{content: string(bare(e)), flat: string(e.Flat), after: -1})
+	s.index(bare(e), item)
+	if e.Flat != nil {
+		s.index(e.Flat, item)
 	}
-	s.first[hash] = item
+}
+
+func (s *store) index(form []byte, item int32) {
+	hash := maphash.Bytes(s.seed, form)
+	s.byHash[hash] = append(s.byHash[hash], item)
 }

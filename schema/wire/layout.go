@@ -54,11 +54,18 @@ type Element struct {
 	Name       string // of a tool, or the name member of a message, or ""
 
 	// Bare is Bytes without the cache marks that clients move from element to
-	// element, nil where that changes nothing. In a body with marks a content of
-	// one text part is a string in Bare, since clients that send it as a string
-	// make a part of it only to mark it. Edits turn Bare into Bytes.
+	// element, nil where it has none. Edits turn Bare into Bytes.
 	Bare  []byte
 	Edits []Edit
+
+	// Flat is Bare with a string for a content that is one text part: some clients
+	// make a part of a string only to mark it, others send parts all along, so an
+	// element by itself does not show in which form it comes when the mark has
+	// moved on. It is nil where the content is anything else, and where the element
+	// shows its form since it came without marks in a request. FlatEdits turn Flat
+	// into Bytes.
+	Flat      []byte
+	FlatEdits []Edit
 }
 
 // Edit replaces Del bytes at byte Off by Ins. Edits of one text stand in
@@ -130,9 +137,10 @@ func ParseElement(format string, raw []byte) (Element, error) {
 		return Element{}, fmt.Errorf("parse element: %w", s.err)
 	}
 	e.Bytes = raw
-	// Clients of Messages mark nearly always, so the bodies to come are taken to
-	// hold marks.
-	e.Bare, e.Edits = stripMarks(raw, format == FormatMessages || format == FormatChat && mayHoldMarks(raw))
+	e.Bare, e.Edits = stripMarks(raw)
+	if format == FormatMessages || format == FormatChat {
+		e.Flat, e.FlatEdits = flatten(raw)
+	}
 	return e, nil
 }
 

@@ -13,26 +13,40 @@ func mayHoldMarks(b []byte) bool {
 // stripMarks takes the cache marks out of a checked element. It returns nil, nil
 // where there are none. Marks are looked for where dialects put them: in the
 // element itself and in the parts of its content, at any depth of contents, but
-// never inside a tool's arguments or schema, which are the user's data. collapse
-// makes a content of one text part a string, marked or not.
-func stripMarks(element []byte, collapse bool) (bare []byte, edits []Edit) {
-	if !collapse && !mayHoldMarks(element) {
+// never inside a tool's arguments or schema, which are the user's data.
+func stripMarks(element []byte) (bare []byte, edits []Edit) {
+	if !mayHoldMarks(element) {
 		return nil, nil
 	}
-	m := markStripper{scanner: scanner{b: element}, collapse: collapse}
-	m.value()
-	if m.err != nil || len(m.edits) == 0 {
+	m := markStripper{scanner: scanner{b: element}}
+	return m.strip()
+}
+
+// flatten does the same and makes a content of one text part a string. It returns
+// nil, nil where the content is anything else.
+func flatten(element []byte) (flat []byte, edits []Edit) {
+	m := markStripper{scanner: scanner{b: element}, flatten: true}
+	if flat, edits = m.strip(); !m.flat {
 		return nil, nil
 	}
-	return append(m.bare, element[m.kept:]...), m.edits
+	return flat, edits
 }
 
 type markStripper struct {
 	scanner
-	bare     []byte
-	edits    []Edit
-	kept     int // element[:kept] is in bare, or cut out
-	collapse bool
+	bare    []byte
+	edits   []Edit
+	kept    int // element[:kept] is in bare, or cut out
+	flatten bool
+	flat    bool // a content was flattened
+}
+
+func (m *markStripper) strip() (bare []byte, edits []Edit) {
+	m.value()
+	if m.err != nil || len(m.edits) == 0 {
+		return nil, nil
+	}
+	return append(m.bare, m.b[m.kept:]...), m.edits
 }
 
 // value looks for marks in the object, or in the objects of the array, at the
@@ -70,7 +84,7 @@ func (m *markStripper) object() {
 			before = end
 			continue
 		case "content":
-			if !m.collapsed() {
+			if !m.flattened() {
 				m.value()
 			}
 		default:
@@ -80,10 +94,10 @@ func (m *markStripper) object() {
 	}
 }
 
-// collapsed cuts a content of one text part down to its text, if that is what
+// flattened cuts a content of one text part down to its text, if that is what
 // stands at the position.
-func (m *markStripper) collapsed() bool {
-	if !m.collapse || m.depth != 1 || m.peek() != '[' {
+func (m *markStripper) flattened() bool {
+	if !m.flatten || m.depth != 1 || m.peek() != '[' {
 		return false
 	}
 	s := scanner{b: m.b, i: m.i}
@@ -93,7 +107,7 @@ func (m *markStripper) collapsed() bool {
 	}
 	m.cut(m.i, start)
 	m.cut(end, s.i)
-	m.i = s.i
+	m.i, m.flat = s.i, true
 	return true
 }
 
@@ -141,17 +155,5 @@ func (m *markStripper) cut(from, to int) {
 		m.edits[n-1].Ins += string(m.b[from:to])
 		return
 	}
-	m.edits = append(m.edits, Edit{Off: len(m.bare), Ins: usualText(m.b[from:to])})
-}
-
-// usualText is b as a string. The text around a collapsed part, of which a long
-// context has many, costs no allocation.
-func usualText(b []byte) string {
-	switch string(b) {
-	case `[{"type":"text","text":`:
-		return `[{"type":"text","text":`
-	case `}]`:
-		return `}]`
-	}
-	return string(b)
+	m.edits = append(m.edits, Edit{Off: len(m.bare), Ins: string(m.b[from:to])})
 }

@@ -122,38 +122,47 @@ func TestSplitDialects(t *testing.T) {
 }
 
 // TestMovingMarks has a text that is a string unless it is marked, and one that is
-// always a part: stored, neither changes when the mark moves on.
+// always a part: while it is marked, an element has both forms, so it is found
+// again whichever of them comes without the mark.
 func TestMovingMarks(t *testing.T) {
-	bare := func(body string, i int) string {
-		l, err := wire.Split(wire.FormatMessages, []byte(`{"messages":[`+body+`,{"content":[{"cache_control":1}]}]}`))
+	const (
+		text   = `{"role":"user","content":"a"}`
+		part   = `{"role":"user","content":[{"type":"text","text":"a"}]}`
+		marked = `{"role":"user","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}}]}`
+	)
+	f := func(name string, e wire.Element, bare, flat string) {
+		t.Helper()
+		if string(e.Bare) != bare || string(e.Flat) != flat {
+			t.Errorf("%s: bare %q, flat %q, want %q and %q", name, e.Bare, e.Flat, bare, flat)
+		}
+		checkElement(t, e)
+	}
+	for _, format := range []string{wire.FormatMessages, wire.FormatChat} {
+		l, err := wire.Split(format, []byte(`{"messages":[`+marked+`,`+part+`,`+text+`],"tools":[{"content":[{"type":"text","text":"a","cache_control":1}]}]}`))
 		if err != nil {
 			t.Fatal(err)
 		}
-		e := l.Slots[0][i]
-		if e.Bare == nil {
-			return string(e.Bytes)
+		f("marked", l.Slots[0][0], part, text)
+		f("part", l.Slots[0][1], "", "")
+		f("text", l.Slots[0][2], "", "")
+		f("tool", l.Slots[1][0], `{"content":[{"type":"text","text":"a"}]}`, "")
+	}
+	for _, format := range formats() {
+		e, err := wire.ParseElement(format, []byte(part))
+		if err != nil {
+			t.Fatal(err)
 		}
-		return string(e.Bare)
-	}
-	const stored = `{"role":"user","content":"a"}`
-	for _, body := range []string{
-		stored,
-		`{"role":"user","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}}]}`,
-		`{"role":"user","content":[{"type":"text","text":"a"}]}`,
-	} {
-		if got := bare(body, 0); got != stored {
-			t.Errorf("%s is stored as %s, want %s", body, got, stored)
+		if format == wire.FormatMessages || format == wire.FormatChat {
+			f("alone in "+format, e, "", text)
+		} else {
+			f("alone in "+format, e, "", "")
 		}
 	}
-	// Without marks in the body, nothing is changed.
-	l, err := wire.Split(wire.FormatMessages, []byte(`{"messages":[{"role":"user","content":[{"type":"text","text":"a"}]}]}`))
-	if err != nil || l.Slots[0][0].Bare != nil {
-		t.Errorf("a body without marks: %v, bare %s", err, l.Slots[0][0].Bare)
+	e, err := wire.ParseElement(wire.FormatMessages, []byte(marked))
+	if err != nil {
+		t.Fatal(err)
 	}
-	e, err := wire.ParseElement(wire.FormatMessages, []byte(`{"role":"assistant","content":[{"type":"text","text":"a"}]}`))
-	if want := `{"role":"assistant","content":"a"}`; err != nil || string(e.Bare) != want || e.Kind != wire.KindAssistant {
-		t.Errorf("ParseElement: %v, bare %s, want %s", err, e.Bare, want)
-	}
+	f("marked and alone", e, part, text)
 }
 
 func TestLinks(t *testing.T) {

@@ -16,7 +16,7 @@ func newSplitter(body []byte) *splitter {
 }
 
 // messages is array for the list of messages, whose contents may be text or parts.
-func (p *splitter) messages(parse func(*scanner) Element) { p.elements(parse, p.marks) }
+func (p *splitter) messages(parse func(*scanner) Element) { p.elements(parse, true) }
 
 // array takes the array at the position for a slot. parse reads the element at
 // the position and moves behind it.
@@ -31,12 +31,12 @@ func (p *splitter) value(parse func(*scanner) Element) {
 	}
 	e.Bytes = p.b[start:p.i:p.i]
 	if p.marks {
-		e.Bare, e.Edits = stripMarks(e.Bytes, false)
+		e.Bare, e.Edits = stripMarks(e.Bytes)
 	}
 	p.slot(start, len(e.Bytes), []byte{','}, []Element{e})
 }
 
-func (p *splitter) elements(parse func(*scanner) Element, collapse bool) {
+func (p *splitter) elements(parse func(*scanner) Element, messages bool) {
 	if !p.open('[') {
 		return
 	}
@@ -53,7 +53,10 @@ func (p *splitter) elements(parse func(*scanner) Element, collapse bool) {
 		}
 		e.Bytes = p.b[start:p.i:p.i]
 		if p.marks {
-			e.Bare, e.Edits = stripMarks(e.Bytes, collapse)
+			e.Bare, e.Edits = stripMarks(e.Bytes)
+		}
+		if messages && e.Bare != nil {
+			e.Flat, e.FlatEdits = flatten(e.Bytes)
 		}
 		switch gap := p.b[end:start]; {
 		case first:

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 
@@ -140,13 +141,17 @@ func TestSplitErrors(t *testing.T) {
 }
 
 func TestSplitMarks(t *testing.T) {
-	f := func(element, bare string) {
+	f := func(element, bare string, flat ...string) {
 		t.Helper()
 		l := split(t, `{"messages":[`+element+`]}`)
 		e := l.Slots[0][0]
 		if string(e.Bare) != bare {
 			t.Errorf("bare of %s = %s, want %s", element, e.Bare, bare)
 		}
+		if want := strings.Join(flat, ""); string(e.Flat) != want {
+			t.Errorf("flat form of %s = %s, want %s", element, e.Flat, want)
+		}
+		checkElement(t, e)
 		if bare != "" && !json.Valid(e.Bare) {
 			t.Errorf("bare of %s is no JSON: %s", element, e.Bare)
 		}
@@ -160,8 +165,10 @@ func TestSplitMarks(t *testing.T) {
 		}
 	}
 	const mark = `"cache_control":{"type":"ephemeral"}`
-	f(`{"role":"user","content":[{"type":"text","text":"a",`+mark+`}]}`, `{"role":"user","content":"a"}`)
-	f(`{"role":"user","content":[ {"text":"a" , `+mark+`,"type":"text"} ],`+mark+`}`, `{"role":"user","content":"a"}`)
+	f(`{"role":"user","content":[{"type":"text","text":"a",`+mark+`}]}`, `{"role":"user","content":[{"type":"text","text":"a"}]}`, `{"role":"user","content":"a"}`)
+	f(`{"role":"user","content":[ {"text":"a" , `+mark+`,"type":"text"} ],`+mark+`}`, `{"role":"user","content":[ {"text":"a","type":"text"} ]}`, `{"role":"user","content":"a"}`)
+	f(`{"content":[{"type":"text","text":"a"}],`+mark+`}`, `{"content":[{"type":"text","text":"a"}]}`, `{"content":"a"}`)
+	f(`{"content":[{"type":"text","text":"a"}]}`, "")
 	f(`{"content":[{"type":"text","text":"a","citations":null,`+mark+`}]}`, `{"content":[{"type":"text","text":"a","citations":null}]}`)
 	f(`{"content":[{"type":"text","text":"a",`+mark+`},{"type":"text","text":"b"}]}`, `{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}`)
 	f(`{"content":[{"type":"text","text":"a","text":"b",`+mark+`}]}`, `{"content":[{"type":"text","text":"a","text":"b"}]}`)
@@ -327,6 +334,9 @@ func checkElement(t *testing.T, e wire.Element) {
 	if e.Bare != nil && (!json.Valid(e.Bare) || applyEdits(e.Bare, e.Edits) != string(e.Bytes)) {
 		t.Fatalf("bare %q is no JSON, or edits do not give %q back", e.Bare, e.Bytes)
 	}
+	if e.Flat != nil && (!json.Valid(e.Flat) || applyEdits(e.Flat, e.FlatEdits) != string(e.Bytes)) {
+		t.Fatalf("flat %q is no JSON, or edits do not give %q back", e.Flat, e.Bytes)
+	}
 	for _, format := range formats() {
 		wire.Links(format, e.Bytes)
 	}
@@ -349,10 +359,14 @@ func BenchmarkSplit(b *testing.B) {
 	}
 }
 
-// BenchmarkSplitMarked has marks, so every message is looked at twice.
+// BenchmarkSplitMarked has contents of one part, the last two of which are marked.
 func BenchmarkSplitMarked(b *testing.B) {
 	body := bytes.Replace(longBody(400, 2000), []byte(`"content":"`), []byte(`"content":[{"type":"text","text":"`), -1)
-	body = bytes.Replace(body, []byte(`"}`), []byte(`","cache_control":{"type":"ephemeral"}}]}`), -1)
+	body = bytes.Replace(body, []byte(`"}`), []byte(`"}]}`), -1)
+	last := bytes.LastIndex(body, []byte(`}]}`))
+	for _, at := range []int{last, bytes.LastIndex(body[:last], []byte(`}]}`))} {
+		body = slices.Insert(body, at, []byte(`,"cache_control":{"type":"ephemeral"}`)...)
+	}
 	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
