@@ -10,11 +10,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // agentTimeout bounds one run of one agent.
@@ -55,6 +59,33 @@ func TestAgents(t *testing.T) {
 	}
 }
 
+// TestAgentsRecorded runs them under capstan record, with the stand-in as the proxy
+// behind it. Those with a base URL of their own keep it.
+func TestAgentsRecorded(t *testing.T) {
+	folder := installed(t)
+	capstan := filepath.Join(t.TempDir(), "capstan")
+	if out, err := exec.Command("go", "build", "-o", capstan, "../capstan").CombinedOutput(); err != nil {
+		t.Fatalf("build capstan: %v\n%s", err, out)
+	}
+	for _, h := range harnesses {
+		t.Run(h.name, func(t *testing.T) {
+			s := startStage(t, "testdata/work.yaml", folder)
+			journal := filepath.Join(s.home, "journal")
+			s.prefix = []string{capstan, "record", "-o", journal, "--session", "lists", "--upstream-proxy", s.base, "--upstream-ca", s.ca, "--"}
+			out := s.run(h, h.args(s, task)...)
+			s.checkWork(h, out)
+			s.checkTurns(h, "main", 9, 1)
+			cmd := exec.Command(capstan, "journal", "list", journal)
+			cmd.Env = s.env()
+			list, err := cmd.CombinedOutput()
+			row := regexp.MustCompile(fmt.Sprintf(`\nlists +%s +%d +0 +0 `, h.command, s.calls()))
+			if err != nil || !row.Match(list) {
+				t.Errorf("the journal has\n%s%v, want the session lists with all %d calls whole", list, err, s.calls())
+			}
+		})
+	}
+}
+
 // TestAgentsCompact has them outgrow their contexts. Gemini CLI only begins anew, and
 // pi compacts between two prompts.
 func TestAgentsCompact(t *testing.T) {
@@ -75,6 +106,31 @@ func TestAgentsCompact(t *testing.T) {
 	}
 }
 
+// TestAgentsTrouble has them try again. Gemini CLI gives up on an answer that breaks
+// off.
+func TestAgentsTrouble(t *testing.T) {
+	folder := installed(t)
+	for _, h := range harnesses {
+		if h.host != local || h.command == "gemini" {
+			continue
+		}
+		t.Run(h.name, func(t *testing.T) {
+			s := startStage(t, "testdata/trouble.yaml", folder)
+			out := s.run(h, h.args(s, task)...)
+			s.checkWork(h, out)
+			faults := map[string]int{}
+			for _, e := range s.log.entries {
+				if e.Fault != "" {
+					faults[e.Fault]++
+				}
+			}
+			if diff := cmp.Diff(map[string]int{FaultStatus: 1, FaultCut: 1, FaultStall: 1}, faults); diff != "" {
+				t.Errorf("faults (-want +got):\n%s%s", diff, s.served())
+			}
+		})
+	}
+}
+
 // stage is a stand-in and a place for one agent to work: a home and a repository of
 // its own.
 type stage struct {
@@ -83,8 +139,9 @@ type stage struct {
 	base   string // URL of the stand-in
 	home   string
 	repo   string
-	ca     string // file
-	bundle string // file: the system's authorities and ours
+	ca     string   // file
+	bundle string   // file: the system's authorities and ours
+	prefix []string // of the agent's command line
 
 	log struct {
 		sync.Mutex
@@ -171,7 +228,8 @@ func (s *stage) run(h harness, args ...string) string {
 	s.Helper()
 	ctx, stop := context.WithTimeout(context.Background(), agentTimeout)
 	defer stop()
-	cmd := exec.CommandContext(ctx, filepath.Join(s.agents, "bin", h.command), args...)
+	line := slices.Concat(s.prefix, []string{filepath.Join(s.agents, "bin", h.command)}, args)
+	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
 	cmd.Dir, cmd.Env = s.repo, s.env(h.env(s)...)
 	began := time.Now()
 	var stdout, stderr bytes.Buffer
@@ -232,6 +290,9 @@ func (s *stage) checkTurns(h harness, agent string, turns, want int) {
 	defer s.log.Unlock()
 	said := map[int]int{}
 	for _, e := range s.log.entries {
+		if e.Kind == AnswerEnd && e.Agent == agent {
+			s.Errorf("%s was asked for more than the script has: turn %d", agent, e.Turn)
+		}
 		if e.Kind != AnswerTurn || e.Status != 200 || e.Agent != agent {
 			continue
 		}
@@ -253,6 +314,18 @@ func (s *stage) count(kind string) (n int) {
 	defer s.log.Unlock()
 	for _, e := range s.log.entries {
 		if e.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// calls is how many model calls were answered, of whatever kind.
+func (s *stage) calls() (n int) {
+	s.log.Lock()
+	defer s.log.Unlock()
+	for _, e := range s.log.entries {
+		if e.Format != "" {
 			n++
 		}
 	}

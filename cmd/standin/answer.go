@@ -27,6 +27,9 @@ type answer struct {
 	agent string // that leads, "" where it does not matter
 	turn  int
 	step  Turn // its faults and its pace
+
+	identity uint64 // of the request, the same for a retry
+
 	wire.Scripted
 }
 
@@ -40,10 +43,17 @@ var (
 // answer decides what to say.
 func (s *Script) answer(c *conversation) answer {
 	a := answer{Scripted: wire.Scripted{Model: c.params.Model, Created: time.Now().Unix()}}
-	at := c.at
-	if at.agent < 0 || at.agent >= len(s.Agents) {
-		at.agent = s.leads(c.said)
+	agent := c.agent()
+	if agent < 0 || agent >= len(s.Agents) {
+		agent = s.leads(c.said)
 	}
+	var steps []Turn
+	if agent >= 0 {
+		steps = s.Agents[agent].steps
+	}
+	at := c.follow(steps)
+	at.agent = agent
+	a.identity = c.identity(at)
 	ask := c.last
 	if len(c.tools) == 0 {
 		ask += c.system
@@ -51,7 +61,7 @@ func (s *Script) answer(c *conversation) answer {
 	switch {
 	case c.params.Generate != nil && !*c.params.Generate:
 		a.kind = AnswerPrewarm
-		at.agent = c.at.agent
+		at.agent = c.agent()
 	case c.compact:
 		a.kind = AnswerCompaction
 		a.Parts = []wire.Part{{Kind: wire.PartCompaction, Text: "standin:" + at.mark() + ":" + blob(90)}}
@@ -111,7 +121,8 @@ func (s *Script) turn(a *answer, c *conversation, at place) {
 	}
 	if t, ok := find(c.tools, "complete_task"); ok && len(a.step.Calls) == 0 {
 		// The sub-agents of one harness hand in what they found through a tool.
-		p := t.part(t.argument("result", "response", "output", "report"), a.step.Text)
+		p := t.part()
+		p.Text = literal(t.schema.instance(a.step.Text))
 		p.ID = callID(c.format, at.next, 0)
 		a.Parts = []wire.Part{p}
 	}

@@ -57,10 +57,12 @@ func placeOf(m []string) place {
 // Where it is in the script follows from the context alone: each run of elements that
 // the model said is a turn, but a tool call's id says which turn it was, and a summary
 // where it was made. So it does not matter how a client cuts up or merges what was
-// said, whether it resumed, went back, or forgot the beginning.
+// said, whether it resumed, went back, or forgot the beginning. A text in the place of
+// a turn that has calls is what a client kept of an answer that broke off.
 type conversation struct {
 	format string
-	at     place
+	from   place    // where what was sent begins
+	moves  []move   // in order
 	said   []string // what the user, or the harness in their place, said, in order
 	last   string   // of said, what came after the model's last turn
 	system string
@@ -70,10 +72,56 @@ type conversation struct {
 	tokens int      // of the context
 	cached int      // of tokens, those before the user's latest turn
 
-	params   wire.Params
-	schema   json.RawMessage // the answer must be JSON in this shape
-	compact  bool            // the client asks for a compaction item
-	identity uint64          // the same for a retry
+	params  wire.Params
+	schema  json.RawMessage // the answer must be JSON in this shape
+	compact bool            // the client asks for a compaction item
+	link    string          // the id of the latest tool call, "" before the first
+}
+
+// move is what a run of elements that the model said, or a summary, does to the place.
+type move struct {
+	to     *place // a summary was made there
+	turn   int    // its calls are of this turn; -1: they don't say
+	called bool   // it has calls
+}
+
+// follow is the place behind the moves, in the script of an agent.
+func (c *conversation) follow(steps []Turn) place {
+	at := c.from
+	for _, m := range c.moves {
+		switch {
+		case m.to != nil:
+			at = *m.to
+		case m.turn >= 0:
+			at.next = m.turn + 1
+		case m.called || len(c.tools) == 0 || at.next >= len(steps) || len(steps[at.next].Calls) == 0:
+			at.next++
+		}
+	}
+	return at
+}
+
+// identity is the same for a retry, whatever the client kept of the attempt before:
+// it is made of the latest tool call, whose id is this session's own, and before the
+// first call of what the user said first.
+func (c *conversation) identity(at place) uint64 {
+	hash := fnv.New64a()
+	fmt.Fprint(hash, at.agent, at.next, c.link)
+	if c.link == "" && len(c.said) > 0 {
+		fmt.Fprint(hash, c.said[0])
+	}
+	return hash.Sum64()
+}
+
+// agent is who leads the conversation, as far as marks say it; else -1.
+func (c *conversation) agent() int {
+	agent := c.from.agent
+	for _, m := range c.moves {
+		if m.to != nil {
+			agent = m.to.agent
+		}
+	}
+	return agent
 }
 
 const bytesPerToken = 4
@@ -84,7 +132,7 @@ func readConversation(format string, body []byte) (*conversation, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conversation{format: format, at: place{agent: -1}}
+	c := &conversation{format: format, from: place{agent: -1}}
 	if c.params, err = wire.RequestParams(format, layout.Envelope); err != nil {
 		return nil, err
 	}
@@ -93,9 +141,9 @@ func readConversation(format string, body []byte) (*conversation, error) {
 		if m == nil {
 			return nil, fmt.Errorf("no answer has the id %.60q", id)
 		}
-		c.at = placeOf(m)
+		c.from = placeOf(m)
 	}
-	before := c.at.tokens
+	before := c.from.tokens
 	c.elements(layout.Slots)
 	c.tokens = before + len(body)/bytesPerToken
 	c.cached = before + c.cached/bytesPerToken
@@ -107,7 +155,6 @@ func readConversation(format string, body []byte) (*conversation, error) {
 }
 
 func (c *conversation) elements(slots [][]wire.Element) {
-	hash := fnv.New64a()
 	speaking := false // the element before was the model's
 	bytes := 0
 	for _, slot := range slots {
@@ -123,10 +170,13 @@ func (c *conversation) elements(slots [][]wire.Element) {
 				continue
 			case wire.KindSystem:
 				c.system += strings.Join(textsOf(raw), "\n") + "\n"
-				hash.Write(raw)
 				continue
 			}
-			hash.Write(raw)
+			for _, l := range wire.Links(c.format, raw) {
+				if callMark.MatchString(l.ID) {
+					c.link = l.ID
+				}
+			}
 			switch e.Kind {
 			case wire.KindAssistant, wire.KindReasoning, wire.KindToolCall:
 				c.spoken(raw, !speaking)
@@ -137,25 +187,36 @@ func (c *conversation) elements(slots [][]wire.Element) {
 			}
 		}
 	}
-	hash.Write([]byte(c.params.PreviousResponseID))
-	c.identity = hash.Sum64()
 }
 
-// spoken takes an element that the model said.
+// spoken takes an element that the model said; first says that it begins a turn.
 func (c *conversation) spoken(raw []byte, first bool) {
-	if m := summaryMark.FindStringSubmatch(string(raw)); m != nil {
-		c.at = placeOf(m)
+	if c.summary(raw) {
 		return
 	}
-	if first && !acknowledged.Match(raw) {
-		c.at.next++
+	if n := len(c.moves); first || n == 0 || c.moves[n-1].to != nil {
+		if acknowledged.Match(raw) {
+			return
+		}
+		c.moves = append(c.moves, move{turn: -1})
 	}
+	m := &c.moves[len(c.moves)-1]
 	for _, l := range wire.Links(c.format, raw) {
-		if m := callMark.FindStringSubmatch(l.ID); m != nil {
-			turn, _ := strconv.Atoi(m[1])
-			c.at.next = turn + 1
+		m.called = m.called || l.Kind == wire.KindToolCall
+		if id := callMark.FindStringSubmatch(l.ID); id != nil {
+			m.turn, _ = strconv.Atoi(id[1])
 		}
 	}
+}
+
+// summary takes note of the place in a summary.
+func (c *conversation) summary(raw []byte) bool {
+	m := summaryMark.FindStringSubmatch(string(raw))
+	if m != nil {
+		p := placeOf(m)
+		c.moves = append(c.moves, move{to: &p})
+	}
+	return m != nil
 }
 
 // heard takes an element that somebody else said.
@@ -164,9 +225,7 @@ func (c *conversation) heard(raw []byte, kind string) {
 		c.compact = true
 	}
 	if kind != wire.KindToolResult {
-		if m := summaryMark.FindStringSubmatch(string(raw)); m != nil {
-			c.at = placeOf(m)
-		}
+		c.summary(raw)
 	} else {
 		for _, m := range agentID.FindAllStringSubmatch(string(raw), -1) {
 			c.agents = append(c.agents, m[1])

@@ -93,6 +93,25 @@ func TestSplitTurns(t *testing.T) {
 	}
 }
 
+// TestRemains goes on from an answer that broke off before its calls, whose text the
+// client kept.
+func TestRemains(t *testing.T) {
+	for _, format := range formats() {
+		c := newClient(t, newTestServer(t, walk), format, true).user("do it")
+		kept := `{"role":"assistant","content":"one"}`
+		if format == wire.FormatGemini {
+			kept = `{"role":"model","parts":[{"text":"one"}]}`
+		}
+		c.context = append(c.context, []byte(kept))
+		if got := says(t, format, c.user("continue").turn()); got != "one $a $b" {
+			t.Errorf("%s: said %q, want the first turn again", format, got)
+		}
+		if got := says(t, format, c.turn()); got != " $c" {
+			t.Errorf("%s: said %q, want the second turn", format, got)
+		}
+	}
+}
+
 // TestCompaction asks for a summary in the ways of the harnesses, and goes on from
 // it alone.
 func TestCompaction(t *testing.T) {
@@ -210,5 +229,18 @@ func TestSideCalls(t *testing.T) {
 	got := says(t, c.format, collect(t, c.format, answer))
 	if want := `{"more":[],"n":1,"next":"user","sure":false,"why":"Work on a small project"}`; status != 200 || got != want {
 		t.Errorf("an answer in JSON = %d, %s, want %s", status, got, want)
+	}
+}
+
+// TestHandIn is how a sub-agent ends whose harness wants a tool for it.
+func TestHandIn(t *testing.T) {
+	c := newClient(t, newTestServer(t, walk), wire.FormatGemini, true).user("please help me")
+	c.tools += "," + declare(c.format, "complete_task", `{"type":"object","properties":{"result":{"type":"object","properties":{"response":{"type":"string"}}}}}`)
+	if got := says(t, c.format, c.turn()); got != " $h0" {
+		t.Errorf("first turn: %q", got)
+	}
+	r := c.turn()
+	if len(r.Tools) != 1 || r.Tools[0].Name != "complete_task" || string(r.Tools[0].Arguments) != `{"result":{"response":"helped"}}` {
+		t.Errorf("last turn: %+v, want the text handed in", r)
 	}
 }

@@ -7,20 +7,20 @@ const mostFaults = 100_000
 
 // fault is what goes wrong with an answer; the zero fault is none. A request whose
 // fault has happened often enough gets its answer.
-func (s *Server) fault(a answer, identity uint64) Fault {
+func (s *Server) fault(a answer) Fault {
 	f := a.step.Fault
 	if f == nil || a.kind != AnswerTurn {
 		return Fault{}
 	}
 	s.faults.Lock()
 	defer s.faults.Unlock()
-	if s.faults.seen[identity] >= max(f.Times, 1) {
+	if s.faults.seen[a.identity] >= max(f.Times, 1) {
 		return Fault{}
 	}
 	if len(s.faults.seen) > mostFaults {
 		clear(s.faults.seen)
 	}
-	s.faults.seen[identity]++
+	s.faults.seen[a.identity]++
 	return *f
 }
 

@@ -25,11 +25,11 @@ type performance struct {
 	rng    *rand.Rand // of the pace: the same for the same conversation
 }
 
-func (s *Server) performance(format string, a answer, f Fault, identity uint64) *performance {
+func (s *Server) performance(format string, a answer, f Fault) *performance {
 	script := s.cfg.Script
 	p := &performance{
 		format: format, answer: a, fault: f, pace: script.Pace, piece: script.Piece, gzip: script.Gzip,
-		rng: rand.New(rand.NewPCG(script.Seed, identity)),
+		rng: rand.New(rand.NewPCG(script.Seed, a.identity)),
 	}
 	if a.step.Pace != nil {
 		p.pace = *a.step.Pace

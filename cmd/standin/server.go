@@ -157,7 +157,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, e *Entry, route wi
 	}
 	a := s.cfg.Script.answer(conv)
 	e.take(a)
-	fault := s.fault(a, conv.identity)
+	fault := s.fault(a)
 	e.fault(fault)
 	setHead(w.Header(), route.Format, a.ID)
 	if fault.Kind == FaultStatus {
@@ -171,7 +171,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, e *Entry, route wi
 		return
 	}
 	e.Status = http.StatusOK
-	p := s.performance(conv.format, a, fault, conv.identity)
+	p := s.performance(conv.format, a, fault)
 	if route.Stream || conv.params.Stream != nil && *conv.params.Stream {
 		err = p.stream(w, r)
 	} else {

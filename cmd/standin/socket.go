@@ -114,6 +114,9 @@ func (s *Server) converse(ctx context.Context, sock *socket, agreed codec.Deflat
 	unblock()
 }
 
+// errRefused ends a socket: a client waits on one that stays open.
+var errRefused = errors.New("refused, as the script says")
+
 // message answers one request. An error ends the socket.
 func (s *Server) message(ctx context.Context, sock *socket, body []byte, e Entry) error {
 	if ctx.Err() != nil {
@@ -134,13 +137,17 @@ func (s *Server) message(ctx context.Context, sock *socket, body []byte, e Entry
 	}
 	a := s.cfg.Script.answer(conv)
 	e.take(a)
-	fault := s.fault(a, conv.identity)
+	fault := s.fault(a)
 	e.fault(fault)
 	if fault.Kind == FaultStatus {
 		e.Status = fault.status()
-		return sock.event(wire.SocketError(e.Status, fault.code(wire.FormatResponses), "the script says so"), false)
+		if err := sock.event(wire.SocketError(e.Status, fault.code(wire.FormatResponses), "the script says so"), false); err != nil {
+			return err
+		}
+		sock.send(codec.Close, []byte{0x03, 0xf5}) // 1013: try again later
+		return errRefused
 	}
-	if err := s.performance(wire.FormatResponses, a, fault, conv.identity).play(ctx, sock); err != nil {
+	if err := s.performance(wire.FormatResponses, a, fault).play(ctx, sock); err != nil {
 		e.Err = err.Error()
 		return fmt.Errorf("answer: %w", err)
 	}

@@ -157,11 +157,16 @@ func TestSocketPong(t *testing.T) {
 }
 
 func TestSocketFaults(t *testing.T) {
-	c := dialSocket(t, startSocket(t, faulty("fault: {kind: status, status: 429}")), "")
+	address := startSocket(t, faulty("fault: {kind: status, status: 429}"))
+	c := dialSocket(t, address, "")
 	const request = `{"type":"response.create","model":"m","input":"x"}`
 	if r := c.turn(request); !strings.Contains(r.Err, "rate_limit_error") {
 		t.Errorf("refused with %q", r.Err)
 	}
+	if m, err := c.next(); err != nil || m.Op != codec.Close {
+		t.Errorf("after the refusal: %+v, %v, want a close", m, err)
+	}
+	c = dialSocket(t, address, "")
 	if r := c.turn(request); says(t, wire.FormatResponses, r) != "a text of some length" {
 		t.Errorf("the retry was answered by %+v", r)
 	}
