@@ -117,7 +117,7 @@ func TestAbort(t *testing.T) {
 	aborted := time.Now()
 	select {
 	case at := <-gone:
-		if late := at.Sub(aborted); late > 50*time.Millisecond {
+		if late := at.Sub(aborted); late > time.Second {
 			t.Errorf("the upstream learned %v after the client's abort at %v", late, aborted.Sub(from))
 		}
 	case <-time.After(5 * time.Second):
