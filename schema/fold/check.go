@@ -58,18 +58,20 @@ func check(l wire.Layout, body []byte) error {
 
 // checkEdits refuses edits that do not turn a form of the element into Bytes.
 func checkEdits(e *wire.Element) error {
-	if err := checkForm("bare", e.Bare, e.Edits, e.Bytes); err != nil {
-		return err
+	if e.Bare != nil || len(e.Edits) > 0 {
+		if err := checkForm("bare", e.Bare, e.Edits, e.Bytes); err != nil {
+			return err
+		}
 	}
-	return checkForm("flat", e.Flat, e.FlatEdits, e.Bytes)
+	if e.Flat == nil {
+		return nil
+	}
+	return checkForm("flat", e.Flat.Bytes, e.Flat.Edits, e.Bytes)
 }
 
 func checkForm(name string, form []byte, edits []wire.Edit, want []byte) error {
 	if form == nil {
-		if len(edits) > 0 {
-			return fmt.Errorf("edits without %s bytes", name)
-		}
-		return nil
+		return fmt.Errorf("edits without %s bytes", name)
 	}
 	patches := make([]schema.Patch, len(edits))
 	for i, edit := range edits {

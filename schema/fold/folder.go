@@ -168,9 +168,9 @@ func (f *Folder) place(e *wire.Element, before int32, c *folded) int32 {
 	m := mark{item: item, edits: e.Edits}
 	switch how {
 	case inFlat:
-		m.edits = e.FlatEdits
+		m.edits = e.Flat.Edits
 	case inBoth:
-		m.flat = e.FlatEdits
+		m.flat = flatEdits(e)
 	}
 	if len(m.edits)+len(m.flat) > 0 {
 		c.marks = append(c.marks, m)

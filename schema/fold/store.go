@@ -27,7 +27,7 @@ type stored struct {
 	after     int32  // the item that stood behind it last, -1
 	call      int32  // the latest call that used the item, 0 none
 	edits     []wire.Edit
-	flatEdits []wire.Edit // of the element in that call, like edits
+	flatEdits []wire.Edit // with edits, those of the element in that call
 }
 
 // isFlat says whether the item is stored flat as things stand. An item that is open
@@ -68,14 +68,18 @@ func (s *store) find(e *wire.Element, before, call int32) (int32, fit) {
 			}
 		}
 	}
-	for _, form := range [][]byte{bare(e), e.Flat} {
-		if form == nil {
-			continue
-		}
-		for _, item := range s.byHash[maphash.Bytes(s.seed, form)] {
-			if how := s.fits(item, e, call); how != unfit {
-				return item, how
-			}
+	item, how := s.lookUp(bare(e), e, call)
+	if item < 0 && e.Flat != nil {
+		return s.lookUp(e.Flat.Bytes, e, call)
+	}
+	return item, how
+}
+
+// lookUp finds an item by one of the element's forms.
+func (s *store) lookUp(form []byte, e *wire.Element, call int32) (int32, fit) {
+	for _, item := range s.byHash[maphash.Bytes(s.seed, form)] {
+		if how := s.fits(item, e, call); how != unfit {
+			return item, how
 		}
 	}
 	return -1, unfit
@@ -83,7 +87,7 @@ func (s *store) find(e *wire.Element, before, call int32) (int32, fit) {
 
 func (s *store) fits(item int32, e *wire.Element, call int32) fit {
 	it := &s.items[item]
-	if it.call == call && !(slices.Equal(it.edits, e.Edits) && slices.Equal(it.flatEdits, e.FlatEdits)) {
+	if it.call == call && !(slices.Equal(it.edits, e.Edits) && slices.Equal(it.flatEdits, flatEdits(e))) {
 		return unfit
 	}
 	switch b := bare(e); {
@@ -93,7 +97,7 @@ func (s *store) fits(item int32, e *wire.Element, call int32) fit {
 		return inBare
 	case it.flat != "" && it.flat == string(b):
 		return inBare
-	case e.Flat != nil && (it.content == string(e.Flat) || it.flat == string(e.Flat)):
+	case e.Flat != nil && (it.content == string(e.Flat.Bytes) || it.flat == string(e.Flat.Bytes)):
 		return inFlat
 	}
 	return unfit
@@ -121,21 +125,34 @@ func (s *store) use(item, before, call int32, e *wire.Element) bool {
 	if it.call == call {
 		return false
 	}
-	it.call, it.edits, it.flatEdits = call, e.Edits, e.FlatEdits
+	it.call = call
+	// Most items come without marks in call after call.
+	if len(e.Edits)+len(it.edits) > 0 || e.Flat != nil || it.flatEdits != nil {
+		it.edits, it.flatEdits = e.Edits, flatEdits(e)
+	}
 	return true
 }
 
 // add appends the next item. It is open where the element has a flat form.
 func (s *store) add(e *wire.Element) {
 	item := int32(len(s.items))
-	s.items = append(s.items, stored{content: string(bare(e)), flat: string(e.Flat), after: -1})
+	it := stored{content: string(bare(e)), after: -1}
 	s.index(bare(e), item)
 	if e.Flat != nil {
-		s.index(e.Flat, item)
+		it.flat = string(e.Flat.Bytes)
+		s.index(e.Flat.Bytes, item)
 	}
+	s.items = append(s.items, it)
 }
 
 func (s *store) index(form []byte, item int32) {
 	hash := maphash.Bytes(s.seed, form)
 	s.byHash[hash] = append(s.byHash[hash], item)
+}
+
+func flatEdits(e *wire.Element) []wire.Edit {
+	if e.Flat == nil {
+		return nil
+	}
+	return e.Flat.Edits
 }

@@ -62,10 +62,14 @@ type Element struct {
 	// make a part of a string only to mark it, others send parts all along, so an
 	// element by itself does not show in which form it comes when the mark has
 	// moved on. It is nil where the content is anything else, and where the element
-	// shows its form since it came without marks in a request. FlatEdits turn Flat
-	// into Bytes.
-	Flat      []byte
-	FlatEdits []Edit
+	// shows its form since it came without marks in a request.
+	Flat *Form
+}
+
+// Form is another form of an element. Edits turn Bytes into the element's.
+type Form struct {
+	Bytes []byte
+	Edits []Edit
 }
 
 // Edit replaces Del bytes at byte Off by Ins. Edits of one text stand in
@@ -139,7 +143,7 @@ func ParseElement(format string, raw []byte) (Element, error) {
 	e.Bytes = raw
 	e.Bare, e.Edits = stripMarks(raw)
 	if format == FormatMessages || format == FormatChat {
-		e.Flat, e.FlatEdits = flatten(raw)
+		e.Flat = flatten(raw)
 	}
 	return e, nil
 }

@@ -23,13 +23,14 @@ func stripMarks(element []byte) (bare []byte, edits []Edit) {
 }
 
 // flatten does the same and makes a content of one text part a string. It returns
-// nil, nil where the content is anything else.
-func flatten(element []byte) (flat []byte, edits []Edit) {
+// nil where the content is anything else.
+func flatten(element []byte) *Form {
 	m := markStripper{scanner: scanner{b: element}, flatten: true}
-	if flat, edits = m.strip(); !m.flat {
-		return nil, nil
+	flat, edits := m.strip()
+	if !m.flat || flat == nil {
+		return nil
 	}
-	return flat, edits
+	return &Form{flat, edits}
 }
 
 type markStripper struct {

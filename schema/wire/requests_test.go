@@ -132,8 +132,8 @@ func TestMovingMarks(t *testing.T) {
 	)
 	f := func(name string, e wire.Element, bare, flat string) {
 		t.Helper()
-		if string(e.Bare) != bare || string(e.Flat) != flat {
-			t.Errorf("%s: bare %q, flat %q, want %q and %q", name, e.Bare, e.Flat, bare, flat)
+		if got := flatOf(e); string(e.Bare) != bare || got != flat {
+			t.Errorf("%s: bare %q, flat %q, want %q and %q", name, e.Bare, got, bare, flat)
 		}
 		checkElement(t, e)
 	}

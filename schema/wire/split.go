@@ -56,7 +56,7 @@ func (p *splitter) elements(parse func(*scanner) Element, messages bool) {
 			e.Bare, e.Edits = stripMarks(e.Bytes)
 		}
 		if messages && e.Bare != nil {
-			e.Flat, e.FlatEdits = flatten(e.Bytes)
+			e.Flat = flatten(e.Bytes)
 		}
 		switch gap := p.b[end:start]; {
 		case first:

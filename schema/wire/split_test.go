@@ -148,8 +148,8 @@ func TestSplitMarks(t *testing.T) {
 		if string(e.Bare) != bare {
 			t.Errorf("bare of %s = %s, want %s", element, e.Bare, bare)
 		}
-		if want := strings.Join(flat, ""); string(e.Flat) != want {
-			t.Errorf("flat form of %s = %s, want %s", element, e.Flat, want)
+		if got, want := flatOf(e), strings.Join(flat, ""); got != want {
+			t.Errorf("flat form of %s = %s, want %s", element, got, want)
 		}
 		checkElement(t, e)
 		if bare != "" && !json.Valid(e.Bare) {
@@ -326,6 +326,14 @@ func formats() []string {
 	return []string{wire.FormatChat, wire.FormatMessages, wire.FormatResponses, wire.FormatGemini}
 }
 
+// flatOf is the flat form of an element, "" for none.
+func flatOf(e wire.Element) string {
+	if e.Flat == nil {
+		return ""
+	}
+	return string(e.Flat.Bytes)
+}
+
 func checkElement(t *testing.T, e wire.Element) {
 	t.Helper()
 	if !json.Valid(e.Bytes) {
@@ -334,8 +342,8 @@ func checkElement(t *testing.T, e wire.Element) {
 	if e.Bare != nil && (!json.Valid(e.Bare) || applyEdits(e.Bare, e.Edits) != string(e.Bytes)) {
 		t.Fatalf("bare %q is no JSON, or edits do not give %q back", e.Bare, e.Bytes)
 	}
-	if e.Flat != nil && (!json.Valid(e.Flat) || applyEdits(e.Flat, e.FlatEdits) != string(e.Bytes)) {
-		t.Fatalf("flat %q is no JSON, or edits do not give %q back", e.Flat, e.Bytes)
+	if f := e.Flat; f != nil && (!json.Valid(f.Bytes) || applyEdits(f.Bytes, f.Edits) != string(e.Bytes)) {
+		t.Fatalf("flat %q is no JSON, or edits do not give %q back", f.Bytes, e.Bytes)
 	}
 	for _, format := range formats() {
 		wire.Links(format, e.Bytes)
