@@ -68,10 +68,11 @@ func codex(name, host, config string) harness {
 		name: name, command: "codex", format: wire.FormatResponses, host: host,
 		env: func(*stage) []string { return []string{"CODEX_API_KEY=x"} },
 		args: func(s *stage, prompt string) []string {
-			if config != "" {
-				config = fmt.Sprintf(config, s.base)
+			own := config
+			if host == local {
+				own = fmt.Sprintf(config, s.base)
 			}
-			s.write(filepath.Join(s.home, ".codex", "config.toml"), "model = \"gpt-5.4\"\n"+config+"[analytics]\nenabled = false\n")
+			s.write(filepath.Join(s.home, ".codex", "config.toml"), "model = \"gpt-5.4\"\n"+own+"[analytics]\nenabled = false\n")
 			return []string{"exec", "--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", prompt}
 		},
 	}
@@ -84,10 +85,11 @@ func opencode(name, host, format, config string) harness {
 			return []string{"OPENCODE_DISABLE_AUTOUPDATE=1", "OPENCODE_DISABLE_MODELS_FETCH=1", "OPENCODE_DISABLE_LSP_DOWNLOAD=1"}
 		},
 		args: func(s *stage, prompt string) []string {
+			own := config
 			if host == local {
-				config = fmt.Sprintf(config, s.base)
+				own = fmt.Sprintf(config, s.base)
 			}
-			s.write(filepath.Join(s.home, ".config", "opencode", "opencode.json"), `{"autoupdate":false,"share":"disabled","permission":"allow",`+config+`}`)
+			s.write(filepath.Join(s.home, ".config", "opencode", "opencode.json"), `{"autoupdate":false,"share":"disabled","permission":"allow",`+own+`}`)
 			return []string{"run", "--format", "json", prompt}
 		},
 	}

@@ -114,7 +114,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e := Entry{Time: time.Now(), Host: r.Host, Method: r.Method, Path: r.URL.Path}
 	defer func() {
-		if s.cfg.Log != nil && e.Kind != "socket" {
+		if s.cfg.Log != nil {
 			e.TookMS = float64(time.Since(e.Time).Microseconds()) / 1000
 			s.cfg.Log(e)
 		}
@@ -131,8 +131,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case wire.OpCall, wire.OpCompact:
 		s.call(w, r, &e, route, body)
 	case wire.OpSocket:
-		e.Kind = "socket" // its messages are logged
-		s.socket(w, r, e)
+		e.Kind = string(route.Op) // its messages are logged too
+		s.socket(w, r, &e)
 	case wire.OpCountTokens:
 		e.Kind = string(route.Op)
 		count(w, route.Format, len(body))

@@ -31,17 +31,17 @@ type socket struct {
 const socketGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 // socket takes the upgrade and answers requests, in order, until either side closes.
-func (s *Server) socket(w http.ResponseWriter, r *http.Request, e Entry) {
+func (s *Server) socket(w http.ResponseWriter, r *http.Request, e *Entry) {
 	key := r.Header.Get("Sec-Websocket-Key")
 	if key == "" || !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		s.refuse(w, &e, e.Format, http.StatusUpgradeRequired, errors.New("want a POST, or an upgrade to a WebSocket"))
+		s.refuse(w, e, e.Format, http.StatusUpgradeRequired, errors.New("want a POST, or an upgrade to a WebSocket"))
 		return
 	}
 	s.sockets.Add(1)
 	defer s.sockets.Done()
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		s.refuse(w, &e, e.Format, http.StatusInternalServerError, err)
+		s.refuse(w, e, e.Format, http.StatusInternalServerError, err)
 		return
 	}
 	defer conn.Close()
@@ -60,9 +60,10 @@ func (s *Server) socket(w http.ResponseWriter, r *http.Request, e Entry) {
 	if _, err := conn.Write([]byte(head + b.String() + "\r\n")); err != nil {
 		return
 	}
+	e.Status = http.StatusSwitchingProtocols
 	sock := &socket{conn: conn}
 	sock.out.Framer = codec.NewFramer(false, agreed, 0)
-	s.converse(r.Context(), sock, agreed, buffered.Reader, e)
+	s.converse(r.Context(), sock, agreed, buffered.Reader, *e)
 }
 
 // converse reads messages and has them answered. What is being said stops when the
