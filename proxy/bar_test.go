@@ -420,9 +420,8 @@ func BenchmarkBarFresh(b *testing.B) {
 		for range barRounds {
 			medians := make([]float64, len(peers))
 			for range 20 {
-				for i, p := range peers {
+				for _, p := range peers {
 					p.took = append(p.took, fresh(p))
-					_ = i
 				}
 			}
 			for i, p := range peers {
