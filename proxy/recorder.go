@@ -120,10 +120,12 @@ type talk struct {
 	late    []*exchange  // whose responses were complete before their requests
 	current [2]*exchange // that the next bytes of a way belong to
 	early   []entryText  // of the upstream's way, from before any request was parsed
-	socket  *socket      // after an upgrade
-	over    [2]bool      // ways that ended
-	first   dir          // way that ended first
-	scratch []byte
+
+	earlyBytes int     // of early
+	socket     *socket // after an upgrade
+	over       [2]bool // ways that ended
+	first      dir     // way that ended first
+	scratch    []byte
 }
 
 // entryText is an entry with its bytes.
@@ -163,7 +165,13 @@ const keepScratch = 4 << 10
 
 func (t *talk) entry(e entryText) {
 	if e.dir == down && len(t.calls) == 0 && t.socket == nil && !t.over[up] && t.parsers[down].state != inNothing {
-		// The response overtook its request on the way here.
+		// The response overtook its request on the way here. What is too much
+		// for that was not asked for.
+		if t.earlyBytes += e.n; t.earlyBytes > maxHead {
+			t.early, t.parsers[down].state = nil, inNothing
+			t.rec.stats.unparsed.Add(1)
+			return
+		}
 		e.text = slices.Clone(e.text)
 		t.early = append(t.early, e)
 		return
@@ -171,7 +179,7 @@ func (t *talk) entry(e entryText) {
 	t.apply(e)
 	if e.dir == up && len(t.early) > 0 && (len(t.calls) > 0 || t.over[up]) {
 		early := t.early
-		t.early = nil
+		t.early, t.earlyBytes = nil, 0
 		for _, e := range early {
 			t.apply(e)
 		}
